@@ -1,0 +1,38 @@
+import { Hono } from 'hono'
+import { getPath } from 'hono/utils/url'
+import { authenticate } from './auth/authenticate.ts'
+import { requireOwner } from './auth/require-owner.ts'
+import type { App } from './env.ts'
+import { health } from './health.ts'
+import { bodyLimit } from './http/body.ts'
+import { cors } from './http/cors.ts'
+import { cost } from './http/cost.ts'
+import { noStore } from './http/no-store.ts'
+import { requestId } from './http/request-id.ts'
+import { requestLog } from './http/request-log.ts'
+import { securityHeaders } from './http/security-headers.ts'
+import { session } from './http/session.ts'
+import { notFound, onError } from './problems.ts'
+import type { Resource } from './resource.ts'
+import { routesFor } from './routes.ts'
+
+/** The whole pipeline, in the order a request meets it. */
+export function createApp(
+  resources: readonly Resource[],
+  verbs: readonly [Resource, Hono<App>][],
+): Hono<App> {
+  // The pinned version is an alias: /api/v1/… is routed as /api/….
+  const app = new Hono<App>({ getPath: (request) => getPath(request).replace(/^\/api\/v1(?=\/|$)/, '/api') })
+  app.onError(onError)
+  app.notFound(notFound)
+
+  app.use(requestId, requestLog, cost, securityHeaders, cors)
+  app.route('/', health)
+
+  app.use('/api/*', noStore, bodyLimit, authenticate)
+  app.use('/api/:user_id/*', requireOwner, session)
+  for (const [resource, routes] of verbs) app.route(`/api/:user_id/${resource.name}`, routes)
+  for (const resource of resources) app.route(`/api/:user_id/${resource.name}`, routesFor(resource))
+
+  return app
+}

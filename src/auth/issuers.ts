@@ -1,0 +1,110 @@
+import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } from 'jose'
+import type { Config } from '../env.ts'
+import { log } from '../http/log.ts'
+import { Problem } from '../problems.ts'
+
+/** Somebody whose tokens are trusted. */
+export interface Issuer {
+  /** What its keys sign with, fixed here: a token's own header decides nothing (RFC 8725 §3.1). */
+  algorithms: readonly string[]
+  /** The keys that may have signed a token with this header. Throws `keys_unavailable` when nobody can tell now. */
+  keysFor(header: JWTHeaderParameters): Promise<readonly CryptoKey[]>
+}
+
+const issuers = new WeakMap<Config, readonly Issuer[]>()
+
+/** The trusted issuers of a configuration, made once per isolate. */
+export function issuersOf(config: Config): readonly Issuer[] {
+  let trusted = issuers.get(config)
+  if (!trusted) {
+    trusted = [
+      ...(config.secrets.length ? [sharedSecret(config.secrets)] : []),
+      ...(config.jwksUrl ? [remoteKeySet(config.jwksUrl)] : []),
+    ]
+    issuers.set(config, trusted)
+  }
+  return trusted
+}
+
+function sharedSecret(secrets: readonly Uint8Array<ArrayBuffer>[]): Issuer {
+  let keys: readonly CryptoKey[] | undefined
+  return {
+    algorithms: ['HS256'],
+    async keysFor() {
+      keys ??= await Promise.all(secrets.map(importSecret))
+      return keys
+    },
+  }
+}
+
+async function importSecret(secret: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', secret, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
+}
+
+type KeySet = ReturnType<typeof createLocalJWKSet>
+
+/** How long a fetched key set serves before it is fetched again, in milliseconds. */
+const MAX_AGE = 10 * 60_000
+/** How long after one fetch an unknown key causes no other, in milliseconds. */
+const COOLDOWN = 30_000
+/** How long a fetch may take, in milliseconds. */
+const FETCH_DEADLINE = 5_000
+
+/**
+ * The key set at a URL (RFC 7517 §5). The last good one keeps serving while a fetch fails, so an identity provider's
+ * outage logs nobody out. Requests do not share a fetch under way: the Workers runtime forbids that.
+ */
+function remoteKeySet(url: string): Issuer {
+  let good: { keySet: KeySet; at: number } | undefined
+  let lastTry = Number.NEGATIVE_INFINITY
+
+  async function refresh(): Promise<void> {
+    if (Date.now() - lastTry < COOLDOWN) return
+    lastTry = Date.now()
+    const at = lastTry
+    const keySet = await fetchKeySet(url)
+    if (keySet) good = { keySet, at }
+  }
+
+  return {
+    algorithms: ['EdDSA', 'ES256', 'RS256', 'PS256'],
+    async keysFor(header) {
+      if (!good || Date.now() - good.at > MAX_AGE) await refresh()
+      const known = good ? await matchingKeys(good.keySet, header) : []
+      if (known.length) return known
+      // A key we do not know may be a new one.
+      await refresh()
+      const renewed = good ? await matchingKeys(good.keySet, header) : []
+      const upToDate = good?.at === lastTry
+      if (!renewed.length && !upToDate) throw new Problem('keys_unavailable')
+      return renewed
+    },
+  }
+}
+
+async function fetchKeySet(url: string): Promise<KeySet | undefined> {
+  try {
+    const response = await fetch(url, {
+      headers: { Accept: 'application/jwk-set+json, application/json' },
+      redirect: 'manual',
+      signal: AbortSignal.timeout(FETCH_DEADLINE),
+    })
+    if (response.ok) return createLocalJWKSet(await response.json())
+    log('error', { event: 'jwks_unavailable', status: response.status })
+  } catch (error) {
+    log('error', { event: 'jwks_unavailable', error: error instanceof Error ? error.name : 'unknown' })
+  }
+  return undefined
+}
+
+/** The keys of a set that fit a token's header: several when the token names none. */
+async function matchingKeys(keySet: KeySet, header: JWTHeaderParameters): Promise<readonly CryptoKey[]> {
+  try {
+    return [await keySet(header)]
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return []
+    const keys: CryptoKey[] = []
+    for await (const key of error) keys.push(key)
+    return keys
+  }
+}

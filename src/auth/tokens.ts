@@ -1,0 +1,90 @@
+import {
+  decodeProtectedHeader,
+  errors,
+  jwtVerify,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  type JWTVerifyOptions,
+} from 'jose'
+import type { Config, Identity } from '../env.ts'
+import { Problem } from '../problems.ts'
+import { issuersOf } from './issuers.ts'
+import { isUserId } from './user-id.ts'
+
+/** How far clocks may differ, in seconds. */
+const LEEWAY = 30
+/** The last second that RFC 3339 can write, 9999-12-31T23:59:59Z: a later expiry (1e400 is Infinity) is no time. */
+const LAST_SECOND = 253_402_300_799
+
+/**
+ * Verifies an access token: a JWS in compact form (RFC 7515) by a trusted issuer, whose claims hold now (RFC 7519,
+ * RFC 8725). Throws `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
+ */
+export async function verifyToken(token: string, config: Config): Promise<Identity> {
+  if (!isCanonical(token)) throw invalidToken('it is not a signed token')
+  const { sub, exp, iat } = await verifySignature(token, config)
+  if (typeof sub !== 'string' || !isUserId(sub)) throw invalidToken('its subject is not a user id')
+  if (typeof exp !== 'number' || exp > LAST_SECOND) throw invalidToken('its expiry is not a time')
+  if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
+  return { userId: sub }
+}
+
+/** The problem for a token that was sent and does not hold, with the challenge of RFC 6750 §3. */
+export function invalidToken(reason: string): Problem {
+  return new Problem('invalid_token', {
+    detail: `The access token was refused: ${reason}.`,
+    headers: { 'WWW-Authenticate': `Bearer error="invalid_token", error_description="${reason}"` },
+  })
+}
+
+async function verifySignature(token: string, config: Config): Promise<JWTPayload> {
+  const header = headerOf(token)
+  for (const issuer of issuersOf(config)) {
+    if (!issuer.algorithms.includes(header.alg)) continue
+    const options: JWTVerifyOptions = {
+      algorithms: [...issuer.algorithms],
+      clockTolerance: LEEWAY,
+      requiredClaims: ['sub', 'exp'],
+      ...(config.issuer && { issuer: config.issuer }),
+      ...(config.audience && { audience: config.audience }),
+    }
+    for (const key of await issuer.keysFor(header)) {
+      const payload = await payloadBy(key, token, options)
+      if (payload) return payload
+    }
+  }
+  throw invalidToken('no trusted key verifies it')
+}
+
+/** What the token says when this key signed it, undefined when it did not. Throws when it says something that does not hold. */
+async function payloadBy(
+  key: CryptoKey,
+  token: string,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload | undefined> {
+  try {
+    return (await jwtVerify(token, key, options)).payload
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) throw invalidToken('it has expired')
+    if (error instanceof errors.JWTClaimValidationFailed)
+      throw invalidToken(`its ${error.claim} does not hold`)
+    return undefined
+  }
+}
+
+function headerOf(token: string): JWTHeaderParameters {
+  try {
+    const { alg, ...header } = decodeProtectedHeader(token)
+    return { ...header, alg: alg ?? '' }
+  } catch {
+    throw invalidToken('it is not a signed token')
+  }
+}
+
+// The last character of a part has unused bits; only zeros there are canonical (RFC 4648 §3.5), so that a token has one form.
+const PART = String.raw`(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?`
+const CANONICAL = new RegExp(`^(?=[^.])${PART}\\.(?=[^.])${PART}\\.(?=.)${PART}$`)
+
+function isCanonical(token: string): boolean {
+  return CANONICAL.test(token)
+}

@@ -1,0 +1,99 @@
+import { log } from './http/log.ts'
+import { Problem } from './problems.ts'
+import type { BoundStatement } from './statement.ts'
+
+/** What a request has cost so far, from D1's own `meta`. */
+export interface Cost {
+  /** Round trips to D1. */
+  batches: number
+  rowsRead: number
+  rowsWritten: number
+  /** Milliseconds spent waiting for D1. */
+  ms: number
+}
+
+/** A row as D1 returns it: column name → value. */
+export type Row = Record<string, unknown>
+
+/** One request's way to D1. */
+export interface Database {
+  /**
+   * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problems
+   * `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then nothing of the batch is stored,
+   * except after a timeout, where it is not known.
+   */
+  batch(statements: readonly BoundStatement[]): Promise<Row[][]>
+  /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
+  bookmark(): string | null
+}
+
+/** How long D1 may take to answer, in milliseconds. */
+const DEADLINE = 5_000
+
+/**
+ * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
+ * `first-primary` or, for reads, `first-unconstrained` (the nearest replica).
+ */
+export function openDatabase(
+  binding: D1Database,
+  start: D1SessionBookmark | D1SessionConstraint,
+  cost: Cost,
+): Database {
+  const session = binding.withSession(start)
+  return {
+    async batch(statements) {
+      const started = performance.now()
+      cost.batches += 1
+      try {
+        const prepared = statements.map(({ sql, parameters }) => session.prepare(sql).bind(...parameters))
+        const results = await withinDeadline(session.batch<Row>(prepared))
+        for (const { meta } of results) {
+          cost.rowsRead += meta.rows_read
+          cost.rowsWritten += meta.rows_written
+        }
+        return results.map(({ results: rows }) => rows)
+      } catch (error) {
+        throw asProblem(error)
+      } finally {
+        cost.ms += performance.now() - started
+      }
+    },
+    bookmark: () => session.getBookmark(),
+  }
+}
+
+async function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
+  const deadline = Promise.withResolvers<never>()
+  const timer = setTimeout(() => deadline.reject(new Problem('database_timeout')), DEADLINE)
+  try {
+    return await Promise.race([work, deadline.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What D1's messages mean; they may hold SQL, so they go no further than here. */
+const faults: readonly [pattern: RegExp, problem: ConstructorParameters<typeof Problem>[0]][] = [
+  [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
+  [/no such (table|column)|has no column named/, 'misconfigured'],
+  [/overloaded|too many requests queued/i, 'database_unavailable'],
+  [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],
+  [/timed? ?out/i, 'database_timeout'],
+]
+
+function asProblem(error: unknown): Error {
+  if (error instanceof Problem) return error
+  const message = error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : ''
+  const problem = faults.find(([pattern]) => pattern.test(message))?.[1]
+  if (problem === 'misconfigured') {
+    log('error', {
+      event: 'misconfigured',
+      faults: ['the database schema is not current: run the migrations'],
+    })
+  }
+  return problem ? new Problem(problem) : asError(error)
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('the database threw something that is not an error')
+}

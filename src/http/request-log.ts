@@ -1,0 +1,36 @@
+import { createMiddleware } from 'hono/factory'
+import { routePath } from 'hono/route'
+import type { App } from '../env.ts'
+import { log } from './log.ts'
+
+/** Problems that say somebody tried what they may not; a log pipeline alerts on `security`. */
+const securityEvents: Partial<Record<string, string>> = {
+  missing_credentials: 'unauthenticated',
+  invalid_token: 'unauthenticated',
+  not_your_path: 'forbidden',
+  row_not_found: 'missing_row',
+}
+
+/** One JSON line per request: what was asked (the route's pattern, never its parameters), by whom, how it ended, what it cost. */
+export const requestLog = createMiddleware<App>(async function requestLog(c, next) {
+  const started = performance.now()
+  await next()
+  const { batches, rowsRead, rowsWritten, ms } = c.get('cost')
+  const problem = c.get('problem')
+  const security = problem && securityEvents[problem]
+  log(c.res.status >= 500 ? 'error' : security ? 'warn' : 'info', {
+    event: 'request',
+    request_id: c.get('requestId'),
+    method: c.req.method,
+    route: routePath(c, -1),
+    status: c.res.status,
+    user: c.get('identity')?.userId,
+    problem,
+    security,
+    duration_ms: performance.now() - started,
+    db_ms: ms,
+    db_batches: batches,
+    rows_read: rowsRead,
+    rows_written: rowsWritten,
+  })
+})

@@ -1,0 +1,21 @@
+import { createMiddleware } from 'hono/factory'
+import { openDatabase } from '../database.ts'
+import type { App } from '../env.ts'
+
+const BOOKMARK = /^[\da-f]{8}-[\da-f]{8}-[\da-f]{8}-[\da-f]{32}$/
+
+/**
+ * Opens the request's D1 session. `x-d1-bookmark` continues an earlier one, so a client reads what it wrote on any
+ * replica; without one a read may go to the nearest replica and a write goes to the primary, and so does everything
+ * whose bookmark is malformed. The answer carries the bookmark to send next time.
+ */
+export const session = createMiddleware<App>(async function session(c, next) {
+  const sent = c.req.header('x-d1-bookmark')
+  const reads = c.req.method === 'GET' || c.req.method === 'HEAD'
+  const fresh = reads && sent === undefined ? 'first-unconstrained' : 'first-primary'
+  const database = openDatabase(c.env.DB, sent && BOOKMARK.test(sent) ? sent : fresh, c.get('cost'))
+  c.set('database', database)
+  await next()
+  const bookmark = database.bookmark()
+  if (bookmark) c.header('x-d1-bookmark', bookmark)
+})

@@ -1,0 +1,143 @@
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { App } from './env.ts'
+import { log } from './http/log.ts'
+
+/**
+ * The closed table of everything that can go wrong: `type` → HTTP status, a title and what it means.
+ * The type is stable and is the fragment of the problem's `type` URI (RFC 9457 §3.1.1); `/docs/problems` prints this table.
+ */
+export const problemTypes = {
+  malformed_json: [400, 'Malformed JSON', 'The body is not well-formed JSON in UTF-8.'],
+  empty_patch: [400, 'Nothing to change', 'A PATCH must name at least one writable field.'],
+  missing_credentials: [
+    401,
+    'Credentials required',
+    'Send an access token: `Authorization: Bearer <token>`.',
+  ],
+  invalid_token: [
+    401,
+    'Invalid token',
+    'The access token is malformed, expired, not yet valid or not trusted here.',
+  ],
+  not_your_path: [403, 'Not your path', 'The user in the path is not the user of the access token.'],
+  not_found: [404, 'Not found', 'Nothing answers at this path.'],
+  row_not_found: [404, 'No such row', 'There is no row with this id, or it is in the trash.'],
+  method_not_allowed: [405, 'Method not allowed', 'This path answers other methods: see the `Allow` header.'],
+  id_taken: [409, 'Id taken', 'A row with this id exists already, perhaps in the trash.'],
+  stale_revision: [
+    412,
+    'Stale revision',
+    'The row has changed since the revision in `If-Match`: its current revision is in the `ETag` header.',
+  ],
+  body_too_large: [413, 'Body too large', 'A body may hold at most 65 536 bytes.'],
+  not_json: [415, 'Not JSON', 'Send the body as `application/json`.'],
+  invalid_body: [
+    422,
+    'Invalid body',
+    'The body was understood, but some fields are not valid: see `errors`.',
+  ],
+  invalid_query: [422, 'Invalid query', 'Some query parameters are not valid: see `errors`.'],
+  internal_error: [500, 'Internal error', 'The fault is ours. Quote the request id when you report it.'],
+  misconfigured: [
+    503,
+    'Misconfigured',
+    'This deployment is not set up correctly; its log says what is wrong.',
+  ],
+  not_ready: [
+    503,
+    'Not ready',
+    'The database does not answer, or its schema is not the one this version needs.',
+  ],
+  keys_unavailable: [
+    503,
+    'Keys unavailable',
+    'The keys that verify this token cannot be fetched now. Try again.',
+  ],
+  database_unavailable: [503, 'Database unavailable', 'The database is overloaded or restarting. Try again.'],
+  database_timeout: [
+    504,
+    'Database timeout',
+    'The database did not answer in time. The outcome is not known.',
+  ],
+} as const satisfies Record<string, readonly [status: number, title: string, detail: string]>
+
+/** The name of one row of {@link problemTypes}. */
+export type ProblemType = keyof typeof problemTypes
+
+/** One invalid field or parameter: where it is (`tags[3]`), a stable code (`too_big`) and a sentence for people. */
+export interface FieldError {
+  path: string
+  code: string
+  message: string
+}
+
+interface ProblemExtras {
+  detail?: string
+  errors?: readonly FieldError[]
+  headers?: Record<string, string>
+}
+
+/** An answer other than success. Thrown anywhere in a request; {@link onError} turns it into a problem document. */
+export class Problem extends Error {
+  override name = 'Problem'
+  readonly type: ProblemType
+  readonly extras: ProblemExtras
+
+  constructor(type: ProblemType, extras: ProblemExtras = {}) {
+    super(type)
+    this.type = type
+    this.extras = extras
+  }
+}
+
+/** How long a client should wait before it retries a 503 or 504, in seconds (RFC 9110 §10.2.3). */
+const RETRY_AFTER = '1'
+
+/** Turns whatever was thrown into `application/problem+json` (RFC 9457). Only what is ours is logged, never its message. */
+export function onError(error: Error, c: Context<App>): Response {
+  const problem = asProblem(error)
+  if (problem.type === 'internal_error') {
+    log('error', {
+      event: 'internal_error',
+      request_id: c.get('requestId'),
+      error: error.name,
+      stack: framesOf(error),
+    })
+  }
+  const [status, title, detail] = problemTypes[problem.type]
+  const { headers = {}, errors } = problem.extras
+  c.set('problem', problem.type)
+  if (status >= 503) c.header('Retry-After', RETRY_AFTER)
+  for (const [name, value] of Object.entries(headers)) c.header(name, value)
+  const document = {
+    type: `/docs/problems#${problem.type}`,
+    title,
+    status,
+    detail: problem.extras.detail ?? detail,
+    instance: new URL(c.req.url).pathname,
+    request_id: c.get('requestId'),
+    ...(errors && { errors }),
+  }
+  return c.body(JSON.stringify(document), status, { 'Content-Type': 'application/problem+json' })
+}
+
+/** The answer for a path that nothing declares. */
+export function notFound(c: Context<App>): Response {
+  return onError(new Problem('not_found'), c)
+}
+
+function asProblem(error: Error): Problem {
+  if (error instanceof Problem) return error
+  // The request validator's only exception: a body that JSON.parse refuses.
+  if (error instanceof HTTPException && error.status === 400) return new Problem('malformed_json')
+  return new Problem('internal_error')
+}
+
+/** A stack without its first lines: the message may quote what the user sent, the frames cannot. */
+function framesOf(error: Error): string[] {
+  return (error.stack ?? '')
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .map((line) => line.trim())
+}

@@ -1,0 +1,190 @@
+import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+import { base64url } from 'jose'
+import * as z from 'zod'
+import { moment, text, UUID_V7 } from './fields.ts'
+import { Problem } from './problems.ts'
+import type { FilterDeclaration, Resource } from './resource.ts'
+
+/** One column of a resource that a list can be ordered by. */
+export interface Sort {
+  column: SQLiteColumn
+  descending: boolean
+}
+
+/** Where a page ended: the sort key (absent when newest first) and the id of its last row. */
+export interface Position {
+  key?: SortKey
+  id: string
+}
+
+/** A value that a list is sorted by. */
+export type SortKey = string | number | null
+
+/** A list request, checked against what the resource's declaration allows. */
+export interface ListQuery {
+  limit: number
+  offset: number
+  /** Absent: newest first, by id. */
+  sort?: Sort
+  /** Parameter → value to compare with, in the order of the declaration. */
+  filters: ReadonlyMap<string, string | number | boolean>
+  q?: string
+  trashed: boolean
+  total: boolean
+  after?: Position
+  /** What a cursor is bound to: everything that decides which rows are listed, and in what order. */
+  scope: string
+}
+
+/** A query string as the validator hands it over: a repeated parameter is an array. */
+export type RawQuery = Record<string, string | string[]>
+
+const MAX_OFFSET = 10_000
+const SEARCH_LENGTH = 200
+
+/** The query parameters of a resource's list, as a schema: any other, repeated or out of range is an issue that names it. */
+export function listQueryFor(resource: Resource) {
+  const filters = Object.fromEntries(
+    resource.filter.map((filter) => [parameterOf(filter), filterSchema(resource, filter).optional()]),
+  )
+  const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
+  return z.strictObject({
+    limit: digits(1, 100).default(50),
+    offset: digits(0, MAX_OFFSET).optional(),
+    cursor: z.string().optional(),
+    trashed: flag().default(false),
+    total: flag().default(false),
+    ...(sorts.length && { sort: z.enum(sorts).optional() }),
+    ...(resource.search.length && { q: searchTerm().optional() }),
+    ...filters,
+  })
+}
+
+/**
+ * Turns validated parameters into a {@link ListQuery}. `parent` is the path above a nested collection.
+ * Throws `invalid_query` for a cursor that is malformed, belongs to another list, or comes with an offset.
+ */
+export function toListQuery(resource: Resource, parameters: Record<string, unknown>, parent = ''): ListQuery {
+  const { limit, offset, cursor, trashed, total, sort, q, ...rest } = parameters
+  const filters = new Map<string, string | number | boolean>()
+  for (const filter of resource.filter) {
+    const value = rest[parameterOf(filter)]
+    if (value !== undefined) filters.set(parameterOf(filter), value as string | number | boolean)
+  }
+  const query: ListQuery = {
+    limit: limit as number,
+    offset: (offset ?? 0) as number,
+    filters,
+    trashed: trashed as boolean,
+    total: total as boolean,
+    scope: fingerprint([resource.name, parent, sort, q, trashed, ...filters]),
+  }
+  if (typeof sort === 'string') query.sort = sortOf(resource, sort)
+  if (typeof q === 'string') query.q = q
+  if (cursor !== undefined) {
+    if (offset !== undefined) throw invalidCursor('cannot be combined with offset')
+    query.after = decodeCursor(cursor as string, query)
+  }
+  return query
+}
+
+/** The query parameter that a filter declaration answers to. */
+export function parameterOf(filter: FilterDeclaration): string {
+  return typeof filter === 'string' ? filter : filter.as
+}
+
+/** The opaque cursor of the page that follows `position` in the list of `query`. */
+export function encodeCursor(query: ListQuery, position: Position): string {
+  const { key, id } = position
+  return base64url.encode(JSON.stringify(query.sort ? [query.scope, id, key] : [query.scope, id]))
+}
+
+function decodeCursor(cursor: string, query: ListQuery): Position {
+  const parts = parseCursor(cursor)
+  if (!parts) throw invalidCursor('is not a cursor of this API')
+  const [scope, id, key] = parts
+  if (scope !== query.scope) throw invalidCursor('belongs to another sort order or other filters')
+  if (typeof id !== 'string' || !UUID_V7.test(id)) throw invalidCursor('is not a cursor of this API')
+  if (!query.sort) {
+    if (parts.length !== 2) throw invalidCursor('is not a cursor of this API')
+    return { id }
+  }
+  if (parts.length !== 3 || !isSortKey(query.sort.column, key))
+    throw invalidCursor('is not a cursor of this API')
+  return { id, key }
+}
+
+/** What was encoded; undefined for anything that {@link encodeCursor} would not write in just that way. */
+function parseCursor(cursor: string): unknown[] | undefined {
+  try {
+    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(base64url.decode(cursor))
+    const parts: unknown = JSON.parse(json)
+    return Array.isArray(parts) && base64url.encode(JSON.stringify(parts)) === cursor ? parts : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isSortKey(column: SQLiteColumn, key: unknown): key is SortKey {
+  if (key === null) return !column.notNull
+  return typeof key === (column.dataType === 'string' && !column.enumValues?.length ? 'string' : 'number')
+}
+
+function sortOf(resource: Resource, sort: string): Sort {
+  const descending = sort.startsWith('-')
+  const name = descending ? sort.slice(1) : sort
+  const column = resource.visible.find((visible) => visible.name === name)
+  if (!column) throw new Error(`${resource.name} has no column ${name} to sort by`)
+  return { column, descending }
+}
+
+function filterSchema(resource: Resource, filter: FilterDeclaration) {
+  if (typeof filter === 'object') {
+    if ('has' in filter) return text(1_000)
+    if ('upTo' in filter) return moment().transform(lastInstant)
+    return moment().transform(firstInstant)
+  }
+  const column = resource.visible.find(({ name }) => name === filter)
+  if (column?.dataType === 'boolean') return flag()
+  if (column?.enumValues?.length) return z.enum(column.enumValues)
+  return text(1_000)
+}
+
+/** A stored date is text that is a prefix of its day's instants, so the day alone is its first instant. */
+function firstInstant(value: string): string {
+  return value.replace('T00:00:00.000Z', '')
+}
+
+function lastInstant(value: string): string {
+  return value.length === 10 ? `${value}T23:59:59.999Z` : value
+}
+
+/** Only plain digits: `Number` also takes '', ' 1', '0x10' and '1e3'. */
+function digits(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^(0|[1-9]\d{0,8})$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+}
+
+function flag() {
+  return z.enum(['true', 'false']).transform((value) => value === 'true')
+}
+
+function searchTerm() {
+  return text(SEARCH_LENGTH).refine((value) => value !== '', 'must not be empty')
+}
+
+/** A 32-bit FNV-1a hash: it tells lists apart, it does not protect anything (a cursor only ever moves inside its owner's rows). */
+function fingerprint(parts: readonly unknown[]): string {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(JSON.stringify(parts))) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
+  }
+  return hash.toString(36)
+}
+
+function invalidCursor(message: string): Problem {
+  return new Problem('invalid_query', { errors: [{ path: 'cursor', code: 'invalid_cursor', message }] })
+}

@@ -1,0 +1,166 @@
+import { getTableColumns, getTableName, sql, type SQL } from 'drizzle-orm'
+import {
+  index,
+  primaryKey,
+  sqliteTable,
+  text,
+  integer,
+  uniqueIndex,
+  type SQLiteColumn,
+  type SQLiteColumnBuilderBase,
+  type SQLiteTable,
+} from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { id } from './fields.ts'
+
+/** The database's clock as RFC 3339 in UTC with milliseconds; one value for the whole statement. */
+export const NOW = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
+
+/** The columns that every owned table has, around its own. */
+function ownedColumns() {
+  return {
+    id: text().notNull(),
+    user_id: text().notNull(),
+    revision: integer().notNull(),
+    created_at: text().notNull(),
+    updated_at: text().notNull(),
+    deleted_at: text(),
+  }
+}
+
+/**
+ * A table whose every row belongs to a user: `id`, `user_id`, `revision`, `created_at`, `updated_at` and `deleted_at`
+ * come with it, keyed by (user_id, id) so that one user's rows lie together and no key reaches another's.
+ * `npm run migrate:new` makes it STRICT and WITHOUT ROWID.
+ */
+export function ownedTable<Name extends string, Columns extends Record<string, SQLiteColumnBuilderBase>>(
+  name: Name,
+  columns: Columns,
+) {
+  const { id: key, user_id, ...bookkeeping } = ownedColumns()
+  return sqliteTable(name, { id: key, user_id, ...columns, ...bookkeeping }, (table: OwnedColumns) => [
+    primaryKey({ columns: [table.user_id, table.id] }),
+    uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
+    // Partial: only rows in the trash are in it, so live rows do not pay for it.
+    index(`${name}_trash`)
+      .on(table.deleted_at)
+      .where(sql`${table.deleted_at} IS NOT NULL`),
+  ])
+}
+
+type OwnedColumns = Record<keyof ReturnType<typeof ownedColumns>, SQLiteColumn>
+
+/** Any table made by {@link ownedTable}. */
+export type OwnedTable = SQLiteTable & OwnedColumns
+
+type ColumnName<Table extends OwnedTable> = keyof Table['$inferSelect'] & string
+type OwnColumnName<Table extends OwnedTable> = Exclude<ColumnName<Table>, keyof OwnedColumns>
+
+/** Every field must be a column of the table and hold what that column holds: anything else is a compile error. */
+type ColumnInputs<Table extends OwnedTable, Shape extends z.core.$ZodShape> = {
+  [Name in keyof Shape]: Name extends OwnColumnName<Table>
+    ? z.ZodType<Table['$inferSelect'][Name] | undefined>
+    : `no such column: ${Name & string}`
+}
+
+/** What a statement is about to write, for a column that the statement computes: SQL for each value, by column name. */
+export interface Write<Name extends string = string> {
+  /** The fields that the request sent. */
+  sent: Partial<Record<Name, SQL>>
+  /** What each column will hold: the field sent, otherwise its default (create, replace) or what it holds (update). */
+  next: Record<Name, SQL>
+  /** What each column holds before the statement; NULL in a create. */
+  row: Record<Name, SQL>
+}
+
+/** A query parameter that filters: the name of a column for equality, or another test under a name of its own. */
+export type FilterDeclaration<Name extends string = string> =
+  | Name
+  /** A list column that holds the value. */
+  | { as: string; has: Name }
+  /** A moment at or after the value; a date stands for its first instant. */
+  | { as: string; from: Name }
+  /** A moment at or before the value; a date stands for its last instant. */
+  | { as: string; upTo: Name }
+
+/** What makes a user-owned resource; the whole of it. Locked unless declared. */
+export interface Declaration<Table extends OwnedTable, Shape extends z.core.$ZodShape> {
+  table: Table
+  /** The fields a client may write. Defaults belong to the columns: one here would make PATCH reset the field. */
+  input: z.ZodObject<Shape, z.core.$strict>
+  /** What no single field can say about a body; adds issues with a path (zod `.check`). */
+  check?: z.core.CheckFn<Partial<z.output<z.ZodObject<Shape>>>>
+  /** Columns that the statement computes, in this order, each from what is about to be written. */
+  derive?: { [Name in ColumnName<Table>]?: (write: Write<ColumnName<Table>>) => SQL }
+  /** The query parameters that filter a list. */
+  filter?: readonly FilterDeclaration<ColumnName<Table>>[]
+  /** The columns a list may be sorted by. An enum sorts in its declared order. */
+  sort?: readonly ColumnName<Table>[]
+  /** The text columns that `q` looks into. */
+  search?: readonly ColumnName<Table>[]
+}
+
+/** A declared resource as the engine sees it, its table's types erased. */
+export interface Resource {
+  /** The collection's name in paths and lists, and its table's. */
+  name: string
+  table: OwnedTable
+  /** The columns a client sees, in the order it sees them. */
+  visible: readonly SQLiteColumn[]
+  /** Those of them that SQLite has no type for: booleans and JSON. */
+  encoded: readonly SQLiteColumn[]
+  /** The columns a client may write; a generated one among them is a shorthand that `derive` reads. */
+  writable: ReadonlyMap<string, SQLiteColumn>
+  /** The bodies of POST, PUT and PATCH. Read-only fields are let through unread, unknown ones are not. */
+  input: Record<'create' | 'replace' | 'update', z.ZodType<Record<string, unknown>>>
+  derive: Readonly<Record<string, (write: Write) => SQL>>
+  filter: readonly FilterDeclaration[]
+  sort: readonly string[]
+  search: readonly SQLiteColumn[]
+}
+
+/**
+ * Declares a resource over an {@link ownedTable}. A misspelt column is a compile error; a column that no request and no
+ * default could fill throws at start-up.
+ */
+export function defineResource<Table extends OwnedTable, Shape extends z.core.$ZodShape>(
+  declaration: Declaration<Table, Shape> & { input: { shape: ColumnInputs<Table, Shape> } },
+): Resource {
+  const { table, input, check, derive = {}, filter = [], sort = [], search = [] } = declaration
+  const name = getTableName(table)
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table)
+  const column = (key: string): SQLiteColumn => {
+    const found = columns[key]
+    if (!found) throw new Error(`${name} has no column ${key}`)
+    return found
+  }
+  const writable = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
+  const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
+  for (const { name: key, notNull, hasDefault, generated } of visible) {
+    if (key in owned || writable.has(key) || key in derive || !notNull || hasDefault || generated) continue
+    throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
+  }
+  const ignored = Object.fromEntries(
+    visible.filter(({ name: key }) => !writable.has(key)).map((key) => [key.name, z.unknown().optional()]),
+  )
+  const checked = <Body extends z.ZodObject>(body: Body) =>
+    check ? body.check(check as z.core.CheckFn<unknown>) : body
+  return {
+    name,
+    table,
+    visible,
+    encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
+    writable,
+    input: {
+      create: checked(input.extend({ ...ignored, id: id().optional() })),
+      replace: checked(input.extend(ignored)),
+      update: checked(input.partial().extend(ignored)),
+    },
+    derive: derive as Resource['derive'],
+    filter,
+    sort,
+    search: search.map(column),
+  }
+}
+
+const owned: Record<string, unknown> = ownedColumns()

@@ -1,0 +1,11 @@
+import type { Hono } from 'hono'
+import type { App } from '../env.ts'
+import type { Resource } from '../resource.ts'
+import { complete } from './complete.ts'
+import tasks from './tasks.ts'
+
+/** Every resource of this API: the table of contents. */
+export const resources: readonly Resource[] = [tasks]
+
+/** What no declaration says: routes of their own, beside those of the resource they are mounted under. */
+export const verbs: readonly [resource: Resource, routes: Hono<App>][] = [[tasks, complete]]

@@ -1,0 +1,58 @@
+import { sql } from 'drizzle-orm'
+import { integer, text as column } from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { labels, moment, text, title } from '../fields.ts'
+import { defineResource, NOW, ownedTable } from '../resource.ts'
+
+export const tasks = ownedTable('tasks', {
+  title: column().notNull(),
+  description: column(),
+  status: column({ enum: ['pending', 'in_progress', 'completed'] })
+    .notNull()
+    .default('pending'),
+  completed: integer({ mode: 'boolean' })
+    .notNull()
+    .generatedAlwaysAs(sql`status = 'completed'`),
+  completed_at: column(),
+  priority: column({ enum: ['low', 'medium', 'high'] })
+    .notNull()
+    .default('medium'),
+  due_date: column(),
+  tags: column({ mode: 'json' }).$type<string[]>().notNull().default([]),
+})
+
+export default defineResource({
+  table: tasks,
+  input: z.strictObject({
+    title: title(200),
+    description: text(1000).nullable().optional(),
+    status: z.enum(tasks.status.enumValues).optional(),
+    completed: z.boolean().optional(),
+    priority: z.enum(tasks.priority.enumValues).optional(),
+    due_date: moment().nullable().optional(),
+    tags: labels(20, 50).optional(),
+  }),
+  check: ({ value: { status, completed }, issues }) => {
+    if (status === undefined || completed === undefined || completed === (status === 'completed')) return
+    issues.push({ code: 'custom', path: ['completed'], message: 'contradicts status', input: completed })
+  },
+  derive: {
+    // The shorthand alone: true completes; false reopens what is completed and leaves anything else as it is.
+    status: ({ sent, next }) =>
+      sent.completed && !sent.status
+        ? sql`iif(${sent.completed}, 'completed', iif(${next.status} = 'completed', 'pending', ${next.status}))`
+        : next.status,
+    completed_at: ({ next, row }) =>
+      sql`iif(${next.status} = 'completed', coalesce(${row.completed_at}, ${NOW}), NULL)`,
+  },
+  filter: [
+    'status',
+    'completed',
+    'priority',
+    { as: 'tag', has: 'tags' },
+    { as: 'due_before', upTo: 'due_date' },
+    { as: 'due_after', from: 'due_date' },
+  ],
+  sort: ['created_at', 'updated_at', 'due_date', 'priority', 'title'],
+  search: ['title', 'description'],
+})

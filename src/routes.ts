@@ -1,0 +1,114 @@
+import { Hono, type Context } from 'hono'
+import type { Row } from './database.ts'
+import type { App } from './env.ts'
+import { jsonOnly, validBody } from './http/body.ts'
+import { etagOf, ifMatch, noneMatch } from './http/conditional.ts'
+import { otherMethods } from './http/methods.ts'
+import { validQuery } from './http/query.ts'
+import { Problem } from './problems.ts'
+import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
+import type { Resource } from './resource.ts'
+import type { Values } from './statement.ts'
+import { storeFor, type Store } from './store.ts'
+import { UUID_V7 } from './fields.ts'
+
+/** The routes of a collection, for mounting at its path: the same five handlers serve every resource. */
+export function routesFor(resource: Resource): Hono<App> {
+  const routes = new Hono<App>()
+
+  routes.get('/', validQuery(listQueryFor(resource)), async (c) => {
+    const query = toListQuery(resource, c.req.valid('query'))
+    const { rows, next, total } = await storeOf(c, resource).list(query)
+    const cursor = next ? encodeCursor(query, next) : null
+    if (cursor) c.header('Link', `<${nextPage(c.req.url, cursor)}>; rel="next"`)
+    return c.json({
+      [resource.name]: rows,
+      count: rows.length,
+      next_cursor: cursor,
+      ...(total !== undefined && { total }),
+    })
+  })
+
+  routes.post('/', jsonOnly, validBody(resource.input.create), async (c) => {
+    const { id, ...body } = c.req.valid('json')
+    const row = await storeOf(c, resource).create(writable(resource, body), id as string | undefined)
+    c.header('Location', `${new URL(c.req.url).pathname}/${String(row.id)}`)
+    return answer(c, row, 201)
+  })
+
+  routes.get('/:id', async (c) => {
+    const row = await storeOf(c, resource).get(rowId(c))
+    return noneMatch(c, etagOf(row)) ? answer(c, row) : notModified(c, row)
+  })
+
+  routes.put('/:id', jsonOnly, validBody(resource.input.replace), async (c) => {
+    const values = writable(resource, sameId(c, c.req.valid('json')))
+    return answer(c, await storeOf(c, resource).replace(rowId(c), values, ifMatch(c)))
+  })
+
+  routes.patch('/:id', jsonOnly, validBody(resource.input.update), async (c) => {
+    const values = writable(resource, sameId(c, c.req.valid('json')))
+    if (Object.keys(values).length === 0) throw new Problem('empty_patch')
+    return answer(c, await storeOf(c, resource).update(rowId(c), values, ifMatch(c)))
+  })
+
+  routes.delete('/:id', async (c) => {
+    await storeOf(c, resource).remove(rowId(c), ifMatch(c))
+    return c.body(null, 204)
+  })
+
+  otherMethods(routes, '/')
+  otherMethods(routes, '/:id')
+  return routes
+}
+
+/** The store of a resource for the owner of this request's path. */
+export function storeOf(c: Context<App>, resource: Resource): Store {
+  return storeFor(resource, c.get('owner'), c.get('database'))
+}
+
+/** The `{id}` of the path. Throws `row_not_found` for one that no row can have. */
+export function rowId(c: Context<App>): string {
+  const id = c.req.param('id') ?? ''
+  if (!UUID_V7.test(id)) throw new Problem('row_not_found')
+  return id
+}
+
+/** Answers with a row and its `ETag`; caches may keep it, for asking again whether it still holds. */
+export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Response {
+  conditional(c, row)
+  return c.json(row, status)
+}
+
+function notModified(c: Context<App>, row: Row): Response {
+  conditional(c, row)
+  return c.body(null, 304)
+}
+
+function conditional(c: Context<App>, row: Row): void {
+  c.header('ETag', etagOf(row))
+  c.header('Cache-Control', 'private, no-cache')
+}
+
+/** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */
+function writable(resource: Resource, body: Values): Values {
+  return Object.fromEntries(
+    [...resource.writable.keys()].filter((name) => name in body).map((name) => [name, body[name]]),
+  )
+}
+
+/** A body may repeat the id of its path, and no other. */
+function sameId(c: Context<App>, body: Values): Values {
+  if (body.id !== undefined && body.id !== c.req.param('id')) {
+    const message = 'differs from the id in the path'
+    throw new Problem('invalid_body', { errors: [{ path: 'id', code: 'invalid_value', message }] })
+  }
+  return body
+}
+
+function nextPage(current: string, cursor: string): string {
+  const url = new URL(current)
+  url.searchParams.delete('offset')
+  url.searchParams.set('cursor', cursor)
+  return url.pathname + url.search
+}

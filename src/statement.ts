@@ -1,0 +1,61 @@
+import { is, Param, Placeholder, type SQL } from 'drizzle-orm'
+import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
+
+/** A value for each placeholder of a statement, by its name. */
+export type Values = Record<string, unknown>
+
+/** SQL text and, in the order of its `?`, where each bound value comes from. Made once per isolate. */
+export interface Statement {
+  readonly sql: string
+  readonly slots: readonly ((values: Values) => unknown)[]
+}
+
+/** A statement with the values of one request, ready for a batch. */
+export interface BoundStatement {
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+}
+
+/** The placeholder that every statement over owned rows must carry; only the store binds it. */
+export const OWNER = 'owner'
+
+const dialect = new SQLiteSyncDialect()
+
+/**
+ * Compiles Drizzle SQL to text, for keeping. A statement that never mentions the owner is a bug that could reach
+ * another user's rows, so it throws here, before it can run.
+ */
+export function compileOwned(query: SQL): Statement {
+  const { sql, params } = dialect.sqlToQuery(query)
+  if (!params.some((param) => is(param, Placeholder) && param.name === OWNER)) {
+    throw new Error('a statement over owned rows must be scoped to its owner')
+  }
+  return { sql, slots: params.map(slotOf) }
+}
+
+/** Fills the placeholders of a compiled statement; throws when a value is missing. */
+export function bind(statement: Statement, values: Values): BoundStatement {
+  return { sql: statement.sql, parameters: statement.slots.map((slot) => slot(values)) }
+}
+
+function slotOf(param: unknown): (values: Values) => unknown {
+  if (is(param, Placeholder)) {
+    const { name } = param
+    return (values) => valueOf(values, name)
+  }
+  if (is(param, Param) && is(param.value, Placeholder)) {
+    const { encoder } = param
+    const { name } = param.value
+    return (values) => {
+      const value = valueOf(values, name)
+      return value === null ? null : encoder.mapToDriverValue(value)
+    }
+  }
+  return () => param
+}
+
+function valueOf(values: Values, name: string): unknown {
+  const value = values[name]
+  if (value === undefined) throw new Error(`no value for the placeholder ${name}`)
+  return value
+}
