@@ -31,8 +31,8 @@ export function createApp(
 
   app.use('/api/*', noStore, bodyLimit, authenticate)
   app.use('/api/:user_id/*', requireOwner, session)
-  for (const [resource, routes] of verbs) app.route(`/api/:user_id/${resource.name}`, routes)
-  for (const resource of resources) app.route(`/api/:user_id/${resource.name}`, routesFor(resource))
+  for (const [resource, routes] of verbs) app.route(`/api/:user_id${resource.path}`, routes)
+  for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))
 
   return app
 }

@@ -1,5 +1,5 @@
 import { log } from './http/log.ts'
-import { Problem } from './problems.ts'
+import { Problem, type ProblemType } from './problems.ts'
 import type { BoundStatement } from './statement.ts'
 
 /** What a request has cost so far, from D1's own `meta`. */
@@ -18,9 +18,9 @@ export type Row = Record<string, unknown>
 /** One request's way to D1. */
 export interface Database {
   /**
-   * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problems
-   * `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then nothing of the batch is stored,
-   * except after a timeout, where it is not known.
+   * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
+   * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
+   * nothing of the batch is stored, except after a timeout, where it is not known.
    */
   batch(statements: readonly BoundStatement[]): Promise<Row[][]>
   /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
@@ -34,11 +34,7 @@ const DEADLINE = 5_000
  * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
  * `first-primary` or, for reads, `first-unconstrained` (the nearest replica).
  */
-export function openDatabase(
-  binding: D1Database,
-  start: D1SessionBookmark | D1SessionConstraint,
-  cost: Cost,
-): Database {
+export function openDatabase(binding: D1Database, start: D1SessionBookmark, cost: Cost): Database {
   const session = binding.withSession(start)
   return {
     async batch(statements) {
@@ -73,7 +69,8 @@ async function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 }
 
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */
-const faults: readonly [pattern: RegExp, problem: ConstructorParameters<typeof Problem>[0]][] = [
+const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
+  [/assertion: row_not_found\b/, 'row_not_found'],
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
   [/no such (table|column)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
@@ -83,7 +80,9 @@ const faults: readonly [pattern: RegExp, problem: ConstructorParameters<typeof P
 
 function asProblem(error: unknown): Error {
   if (error instanceof Problem) return error
-  const message = error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : ''
+  const message = error instanceof Error ? error.message : ''
+  const reference = /assertion: invalid_reference (\w+)/.exec(message)?.[1]
+  if (reference) return invalidReference(reference)
   const problem = faults.find(([pattern]) => pattern.test(message))?.[1]
   if (problem === 'misconfigured') {
     log('error', {
@@ -92,6 +91,11 @@ function asProblem(error: unknown): Error {
     })
   }
   return problem ? new Problem(problem) : asError(error)
+}
+
+function invalidReference(path: string): Problem {
+  const message = 'is not the id of one of your own live rows'
+  return new Problem('invalid_body', { errors: [{ path, code: 'invalid_reference', message }] })
 }
 
 function asError(error: unknown): Error {

@@ -55,8 +55,8 @@ export function moment() {
   return z
     .string()
     .transform((value, ctx) => {
-      const moment = parseMoment(value)
-      if (moment !== undefined) return moment
+      const parsed = parseMoment(value)
+      if (parsed !== undefined) return parsed
       ctx.issues.push(issue(value, 'invalid_format', 'must be an RFC 3339 date or date-time'))
       return z.NEVER
     })

@@ -1,7 +1,7 @@
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { base64url } from 'jose'
 import * as z from 'zod'
-import { moment, text, UUID_V7 } from './fields.ts'
+import * as fields from './fields.ts'
 import { Problem } from './problems.ts'
 import type { FilterDeclaration, Resource } from './resource.ts'
 
@@ -20,6 +20,9 @@ export interface Position {
 /** A value that a list is sorted by. */
 export type SortKey = string | number | null
 
+/** What a filter compares with. */
+export type FilterValue = string | boolean
+
 /** A list request, checked against what the resource's declaration allows. */
 export interface ListQuery {
   limit: number
@@ -27,7 +30,7 @@ export interface ListQuery {
   /** Absent: newest first, by id. */
   sort?: Sort
   /** Parameter → value to compare with, in the order of the declaration. */
-  filters: ReadonlyMap<string, string | number | boolean>
+  filters: ReadonlyMap<string, FilterValue>
   q?: string
   trashed: boolean
   total: boolean
@@ -36,54 +39,59 @@ export interface ListQuery {
   scope: string
 }
 
-/** A query string as the validator hands it over: a repeated parameter is an array. */
-export type RawQuery = Record<string, string | string[]>
-
 const MAX_OFFSET = 10_000
 const SEARCH_LENGTH = 200
 
 /** The query parameters of a resource's list, as a schema: any other, repeated or out of range is an issue that names it. */
 export function listQueryFor(resource: Resource) {
-  const filters = Object.fromEntries(
-    resource.filter.map((filter) => [parameterOf(filter), filterSchema(resource, filter).optional()]),
-  )
   const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
-  return z.strictObject({
-    limit: digits(1, 100).default(50),
-    offset: digits(0, MAX_OFFSET).optional(),
-    cursor: z.string().optional(),
-    trashed: flag().default(false),
-    total: flag().default(false),
+  // oxlint-disable-next-line typescript/no-generated-empty-object-type -- keys known only when the Worker starts
+  const declared: Record<never, z.ZodType> = {
     ...(sorts.length && { sort: z.enum(sorts).optional() }),
     ...(resource.search.length && { q: searchTerm().optional() }),
-    ...filters,
+    ...Object.fromEntries(
+      resource.filter.map((filter) => [parameterOf(filter), filterSchema(resource, filter).optional()]),
+    ),
+  }
+  return pageParameters().extend(declared)
+}
+
+function pageParameters() {
+  return z.strictObject({
+    limit: digits(1, 100).default(50),
+    cursor: z.string().optional(),
+    offset: digits(0, MAX_OFFSET).optional(),
+    trashed: flag().default(false),
+    total: flag().default(false),
   })
 }
 
 /**
- * Turns validated parameters into a {@link ListQuery}. `parent` is the path above a nested collection.
+ * Turns validated parameters into a {@link ListQuery}. `parent` is the id in the path above a nested collection.
  * Throws `invalid_query` for a cursor that is malformed, belongs to another list, or comes with an offset.
  */
-export function toListQuery(resource: Resource, parameters: Record<string, unknown>, parent = ''): ListQuery {
-  const { limit, offset, cursor, trashed, total, sort, q, ...rest } = parameters
-  const filters = new Map<string, string | number | boolean>()
-  for (const filter of resource.filter) {
-    const value = rest[parameterOf(filter)]
-    if (value !== undefined) filters.set(parameterOf(filter), value as string | number | boolean)
-  }
+export function toListQuery(
+  resource: Resource,
+  { limit, cursor, offset, trashed, total, ...declared }: z.output<ReturnType<typeof listQueryFor>>,
+  parent = '',
+): ListQuery {
+  const { sort, q, ...rest }: Record<string, unknown> = declared
+  const filters = Object.entries(rest).filter(
+    (entry): entry is [string, FilterValue] => entry[1] !== undefined,
+  )
   const query: ListQuery = {
-    limit: limit as number,
-    offset: (offset ?? 0) as number,
-    filters,
-    trashed: trashed as boolean,
-    total: total as boolean,
-    scope: fingerprint([resource.name, parent, sort, q, trashed, ...filters]),
+    limit,
+    offset: offset ?? 0,
+    filters: new Map(filters),
+    trashed,
+    total,
+    scope: fingerprint([resource.name, parent, sort, q, trashed, filters]),
   }
   if (typeof sort === 'string') query.sort = sortOf(resource, sort)
   if (typeof q === 'string') query.q = q
   if (cursor !== undefined) {
     if (offset !== undefined) throw invalidCursor('cannot be combined with offset')
-    query.after = decodeCursor(cursor as string, query)
+    query.after = decodeCursor(cursor, query)
   }
   return query
 }
@@ -104,7 +112,7 @@ function decodeCursor(cursor: string, query: ListQuery): Position {
   if (!parts) throw invalidCursor('is not a cursor of this API')
   const [scope, id, key] = parts
   if (scope !== query.scope) throw invalidCursor('belongs to another sort order or other filters')
-  if (typeof id !== 'string' || !UUID_V7.test(id)) throw invalidCursor('is not a cursor of this API')
+  if (typeof id !== 'string' || !fields.UUID_V7.test(id)) throw invalidCursor('is not a cursor of this API')
   if (!query.sort) {
     if (parts.length !== 2) throw invalidCursor('is not a cursor of this API')
     return { id }
@@ -140,14 +148,15 @@ function sortOf(resource: Resource, sort: string): Sort {
 
 function filterSchema(resource: Resource, filter: FilterDeclaration) {
   if (typeof filter === 'object') {
-    if ('has' in filter) return text(1_000)
-    if ('upTo' in filter) return moment().transform(lastInstant)
-    return moment().transform(firstInstant)
+    if ('has' in filter) return fields.text(1_000)
+    if ('upTo' in filter) return fields.moment().transform(lastInstant)
+    return fields.moment().transform(firstInstant)
   }
+  if (resource.references.some(({ column }) => column.name === filter)) return fields.id()
   const column = resource.visible.find(({ name }) => name === filter)
   if (column?.dataType === 'boolean') return flag()
   if (column?.enumValues?.length) return z.enum(column.enumValues)
-  return text(1_000)
+  return fields.text(1_000)
 }
 
 /** A stored date is text that is a prefix of its day's instants, so the day alone is its first instant. */
@@ -173,7 +182,7 @@ function flag() {
 }
 
 function searchTerm() {
-  return text(SEARCH_LENGTH).refine((value) => value !== '', 'must not be empty')
+  return fields.text(SEARCH_LENGTH).refine((value) => value !== '', 'must not be empty')
 }
 
 /** A 32-bit FNV-1a hash: it tells lists apart, it does not protect anything (a cursor only ever moves inside its owner's rows). */

@@ -1,5 +1,7 @@
 import { getTableColumns, getTableName, sql, type SQL } from 'drizzle-orm'
 import {
+  foreignKey,
+  getTableConfig,
   index,
   primaryKey,
   sqliteTable,
@@ -15,6 +17,14 @@ import { id } from './fields.ts'
 
 /** The database's clock as RFC 3339 in UTC with milliseconds; one value for the whole statement. */
 export const NOW = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
+
+/** How long a deleted row can be restored, in days; then it is purged. */
+export const TRASH_DAYS = 30
+
+/** The database's clock so many days ago, in the form of {@link NOW}. */
+export function daysAgo(days: number): SQL {
+  return sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${days} days'`)})`
+}
 
 /** The columns that every owned table has, around its own. */
 function ownedColumns() {
@@ -37,15 +47,53 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
   name: Name,
   columns: Columns,
 ) {
-  const { id: key, user_id, ...bookkeeping } = ownedColumns()
-  return sqliteTable(name, { id: key, user_id, ...columns, ...bookkeeping }, (table: OwnedColumns) => [
+  const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
+  const all = { id: rowId, user_id, ...columns, ...bookkeeping }
+  return sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
     primaryKey({ columns: [table.user_id, table.id] }),
     uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
     // Partial: only rows in the trash are in it, so live rows do not pay for it.
     index(`${name}_trash`)
       .on(table.deleted_at)
       .where(sql`${table.deleted_at} IS NOT NULL`),
+    ...Object.entries(columns).flatMap(([column, builder]) => {
+      const target = targets.get(builder)
+      const own = table[column]
+      if (!target || !own) return []
+      // Composite, so the database refuses a reference to another user's row. It never cascades: see src/purge.ts.
+      const key = foreignKey({
+        columns: [table.user_id, own],
+        foreignColumns: [target.table.user_id, target.table.id],
+      })
+      return target.parent ? [key, index(parentIndex(name, column)).on(table.user_id, own)] : [key]
+    }),
   ])
+}
+
+/** The index that keeps the children of one parent together, newest last (the id is its implicit end). */
+export function parentIndex(table: string, column: string): string {
+  return `${table}_${column}`
+}
+
+interface Target {
+  table: OwnedTable
+  parent: boolean
+}
+
+const targets = new WeakMap<object, Target>()
+
+/** A column that may hold the id of one of the user's own live rows in another table, or null. */
+export function reference(table: OwnedTable) {
+  const column = text()
+  targets.set(column, { table, parent: false })
+  return column
+}
+
+/** The column that makes a table a child: its collection nests under the parent's, and the path fills the column. */
+export function parent(table: OwnedTable) {
+  const column = text().notNull()
+  targets.set(column, { table, parent: true })
+  return column
 }
 
 type OwnedColumns = Record<keyof ReturnType<typeof ownedColumns>, SQLiteColumn>
@@ -117,6 +165,18 @@ export interface Resource {
   filter: readonly FilterDeclaration[]
   sort: readonly string[]
   search: readonly SQLiteColumn[]
+  /** The columns that may hold the id of another of the user's rows, with the table it is in. */
+  references: readonly Reference[]
+  /** For a child: the column that holds its parent's id, and the parent. */
+  parent: { column: SQLiteColumn; resource: Resource } | undefined
+  /** Where the collection is under `/api/{user_id}`, as a route: `/tasks/:task_id/comments`. */
+  path: string
+}
+
+/** A column that refers to a row of another owned table. */
+export interface Reference {
+  column: SQLiteColumn
+  table: OwnedTable
 }
 
 /**
@@ -134,33 +194,69 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     if (!found) throw new Error(`${name} has no column ${key}`)
     return found
   }
+  const { references, parent: above } = relationsOf(table)
   const writable = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
   const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
   for (const { name: key, notNull, hasDefault, generated } of visible) {
-    if (key in owned || writable.has(key) || key in derive || !notNull || hasDefault || generated) continue
+    const filled = key in owned || key === above?.column.name || writable.has(key) || key in derive
+    if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
   }
   const ignored = Object.fromEntries(
     visible.filter(({ name: key }) => !writable.has(key)).map((key) => [key.name, z.unknown().optional()]),
   )
-  const checked = <Body extends z.ZodObject>(body: Body) =>
-    check ? body.check(check as z.core.CheckFn<unknown>) : body
-  return {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
+  const checks = check ? [check as z.core.CheckFn<unknown>] : []
+  const resource: Resource = {
     name,
     table,
     visible,
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable,
     input: {
-      create: checked(input.extend({ ...ignored, id: id().optional() })),
-      replace: checked(input.extend(ignored)),
-      update: checked(input.partial().extend(ignored)),
+      create: input.extend({ ...ignored, id: id().optional() }).check(...checks),
+      replace: input.extend(ignored).check(...checks),
+      update: input
+        .partial()
+        .extend(ignored)
+        .check(...checks),
     },
-    derive: derive as Resource['derive'],
+    derive,
     filter,
     sort,
     search: search.map(column),
+    references,
+    parent: above,
+    path: above ? `${above.resource.path}/:${above.column.name}/${name}` : `/${name}`,
   }
+  resources.set(table, resource)
+  return resource
+}
+
+const resources = new WeakMap<OwnedTable, Resource>()
+
+/** The references and the parent that {@link ownedTable} wrote into a table as foreign keys. */
+function relationsOf(table: OwnedTable): Pick<Resource, 'references' | 'parent'> {
+  const { name, foreignKeys, indexes } = getTableConfig(table)
+  const references: Reference[] = []
+  let above: Resource['parent']
+  for (const key of foreignKeys) {
+    const { columns, foreignTable } = key.reference()
+    const column = columns.at(-1)
+    if (!column || !isOwnedTable(foreignTable)) continue
+    if (indexes.some(({ config }) => config.name === parentIndex(name, column.name))) {
+      const resource = resources.get(foreignTable)
+      if (!resource) throw new Error(`the parent of ${name} must be a resource`)
+      above = { column, resource }
+    } else {
+      references.push({ column, table: foreignTable })
+    }
+  }
+  return { references, parent: above }
+}
+
+function isOwnedTable(table: SQLiteTable): table is OwnedTable {
+  return Object.keys(owned).every((column) => column in table)
 }
 
 const owned: Record<string, unknown> = ownedColumns()

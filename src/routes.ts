@@ -9,7 +9,7 @@ import { Problem } from './problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
 import type { Resource } from './resource.ts'
 import type { Values } from './statement.ts'
-import { storeFor, type Store } from './store.ts'
+import { storeFor, type Scope, type Store } from './store.ts'
 import { UUID_V7 } from './fields.ts'
 
 /** The routes of a collection, for mounting at its path: the same five handlers serve every resource. */
@@ -17,7 +17,8 @@ export function routesFor(resource: Resource): Hono<App> {
   const routes = new Hono<App>()
 
   routes.get('/', validQuery(listQueryFor(resource)), async (c) => {
-    const query = toListQuery(resource, c.req.valid('query'))
+    const { ancestors } = scopeOf(c, resource)
+    const query = toListQuery(resource, c.req.valid('query'), Object.values(ancestors).join('/'))
     const { rows, next, total } = await storeOf(c, resource).list(query)
     const cursor = next ? encodeCursor(query, next) : null
     if (cursor) c.header('Link', `<${nextPage(c.req.url, cursor)}>; rel="next"`)
@@ -31,7 +32,8 @@ export function routesFor(resource: Resource): Hono<App> {
 
   routes.post('/', jsonOnly, validBody(resource.input.create), async (c) => {
     const { id, ...body } = c.req.valid('json')
-    const row = await storeOf(c, resource).create(writable(resource, body), id as string | undefined)
+    const chosen = typeof id === 'string' ? id : undefined
+    const row = await storeOf(c, resource).create(writable(resource, body), chosen)
     c.header('Location', `${new URL(c.req.url).pathname}/${String(row.id)}`)
     return answer(c, row, 201)
   })
@@ -57,19 +59,36 @@ export function routesFor(resource: Resource): Hono<App> {
     return c.body(null, 204)
   })
 
+  routes.post('/:id/restore', async (c) => {
+    return answer(c, await storeOf(c, resource).restore(rowId(c), ifMatch(c)))
+  })
+
   otherMethods(routes, '/')
   otherMethods(routes, '/:id')
+  otherMethods(routes, '/:id/restore')
   return routes
 }
 
-/** The store of a resource for the owner of this request's path. */
+/** The store of a resource for the owner and the rows that this request's path names. */
 export function storeOf(c: Context<App>, resource: Resource): Store {
-  return storeFor(resource, c.get('owner'), c.get('database'))
+  return storeFor(resource, scopeOf(c, resource), c.get('database'))
 }
 
 /** The `{id}` of the path. Throws `row_not_found` for one that no row can have. */
 export function rowId(c: Context<App>): string {
-  const id = c.req.param('id') ?? ''
+  return idIn(c, 'id')
+}
+
+function scopeOf(c: Context<App>, { parent }: Resource): Scope {
+  const ancestors: Record<string, string> = {}
+  for (let above = parent; above; above = above.resource.parent) {
+    ancestors[above.column.name] = idIn(c, above.column.name)
+  }
+  return { owner: c.get('owner'), ancestors }
+}
+
+function idIn(c: Context<App>, parameter: string): string {
+  const id = c.req.param(parameter) ?? ''
   if (!UUID_V7.test(id)) throw new Problem('row_not_found')
   return id
 }

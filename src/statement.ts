@@ -1,4 +1,4 @@
-import { is, Param, Placeholder, type SQL } from 'drizzle-orm'
+import { is, Param, Placeholder, sql, type SQL } from 'drizzle-orm'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 
 /** A value for each placeholder of a statement, by its name. */
@@ -26,11 +26,25 @@ const dialect = new SQLiteSyncDialect()
  * another user's rows, so it throws here, before it can run.
  */
 export function compileOwned(query: SQL): Statement {
-  const { sql, params } = dialect.sqlToQuery(query)
+  const { params } = dialect.sqlToQuery(query)
   if (!params.some((param) => is(param, Placeholder) && param.name === OWNER)) {
     throw new Error('a statement over owned rows must be scoped to its owner')
   }
-  return { sql, slots: params.map(slotOf) }
+  return compile(query)
+}
+
+/** Compiles a statement that spans owners: only for maintenance, never for a request. */
+export function compile(query: SQL): Statement {
+  const { sql: text, params } = dialect.sqlToQuery(query)
+  return { sql: text, slots: params.map(slotOf) }
+}
+
+/**
+ * A statement that stores nothing and makes its whole batch fail with the name of a problem unless `holds` is true
+ * (docs/decisions/0005). It goes before the write it guards.
+ */
+export function assertion(holds: SQL, problem: string): SQL {
+  return sql`INSERT INTO assertion SELECT ${holds}, ${sql.raw(`'${problem}'`)}`
 }
 
 /** Fills the placeholders of a compiled statement; throws when a value is missing. */

@@ -4,9 +4,29 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Database, Row } from './database.ts'
 import { log } from './http/log.ts'
 import { Problem } from './problems.ts'
-import { parameterOf, type ListQuery, type Position, type Sort, type SortKey } from './query.ts'
-import { NOW, type FilterDeclaration, type Resource, type Write } from './resource.ts'
-import { bind, compileOwned, OWNER, type BoundStatement, type Statement, type Values } from './statement.ts'
+import { parameterOf, type ListQuery, type Position, type Sort } from './query.ts'
+import {
+  daysAgo,
+  NOW,
+  parentIndex,
+  TRASH_DAYS,
+  type FilterDeclaration,
+  type OwnedTable,
+  type Reference,
+  type Resource,
+  type Write,
+} from './resource.ts'
+import {
+  assertion,
+  bind,
+  compileOwned,
+  OWNER,
+  type BoundStatement,
+  type Statement,
+  type Values,
+} from './statement.ts'
+
+type Parent = NonNullable<Resource['parent']>
 
 /** The revisions that `If-Match` allows; undefined when any will do (no header, or `*`). */
 export type Match = readonly number[] | undefined
@@ -20,10 +40,11 @@ export interface Page {
 
 /** Every statement over one owner's rows of one resource. Each method is one batch, so one round trip. */
 export interface Store {
+  /** Throws `row_not_found` when the parent is missing or in the trash. */
   list(query: ListQuery): Promise<Page>
   /** Throws `row_not_found`. */
   get(id: string): Promise<Row>
-  /** Inserts a row under the client's `id` or a new one. Throws `id_taken`. */
+  /** Inserts a row under the client's `id` or a new one. Throws `id_taken`, `invalid_body` (a reference), `row_not_found` (the parent). */
   create(values: Values, id?: string): Promise<Row>
   /** Sets every writable column; one left out goes back to its default. Throws `row_not_found`, `stale_revision`. */
   replace(id: string, values: Values, match: Match): Promise<Row>
@@ -33,29 +54,50 @@ export interface Store {
   toggle(id: string, field: string, match: Match): Promise<Row>
   /** Puts the row into the trash. Throws `row_not_found`, `stale_revision`. */
   remove(id: string, match: Match): Promise<void>
+  /** Takes the row out of the trash; a live one stays as it is. Throws `row_not_found`, `stale_revision`. */
+  restore(id: string, match: Match): Promise<Row>
 }
 
-/** The store of a resource for one owner: the only place that has SQL for owned rows, and the only one that binds the owner. */
-export function storeFor(resource: Resource, owner: string, database: Database): Store {
-  const bound = (statement: Statement, values: Values) => bind(statement, { ...values, [OWNER]: owner })
+/** Whose rows, and for a child collection under which rows: ancestor column → id, from the path. */
+export interface Scope {
+  owner: string
+  ancestors: Readonly<Record<string, string>>
+}
+
+/** The store of a resource for one scope: the only place that has SQL for owned rows, and the only one that binds the owner. */
+export function storeFor(resource: Resource, { owner, ancestors }: Scope, database: Database): Store {
+  const scope: Values = { [OWNER]: owner }
+  for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id
+  const bound = (statement: Statement, values: Values) => bind(statement, { ...values, ...scope })
 
   /** A write to one live row and, under `If-Match`, a look at what the row is now, in case the write found no match. */
   async function write(id: string, match: Match, statement: Statement, values: Values): Promise<Row> {
     const all = { ...values, id, match: JSON.stringify(match ?? null) }
     const batch: BoundStatement[] = [bound(statement, all)]
     if (match) batch.push(bound(revisionStatement(resource), all))
-    const [[written] = [], [current] = []] = await database.batch(batch)
+    const [[written] = [], [current] = []] = await guarded(values, batch)
     if (written) return decode(resource, written)
-    if (current) throw new Problem('stale_revision', { headers: { ETag: `"${String(current.revision)}"` } })
-    throw new Problem('row_not_found')
+    throw current ? staleRevision(current) : new Problem('row_not_found')
+  }
+
+  /** Runs a write behind the assertions that its references are live rows of the owner. */
+  async function guarded(values: Values, writes: BoundStatement[]): Promise<Row[][]> {
+    const assertions = resource.references
+      .filter(({ column }) => typeof values[column.name] === 'string')
+      .map((reference) => bound(referenceStatement(resource, reference), values))
+    const results = await database.batch([...assertions, ...writes])
+    return results.slice(assertions.length)
   }
 
   return {
     async list(query) {
       const values = listValues(query)
-      const batch = [bound(listStatement(resource, query), values)]
-      if (query.total) batch.push(bound(totalStatement(resource, query), values))
-      const [rows = [], [counted] = []] = await database.batch(batch)
+      const statements = [listStatement(resource, query)]
+      if (query.total) statements.push(totalStatement(resource, query))
+      if (resource.parent) statements.push(parentStatement(resource, resource.parent))
+      const results = await database.batch(statements.map((statement) => bound(statement, values)))
+      if (resource.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
+      const [rows = [], [counted] = []] = results
       // One row more than the limit was asked for: whether it came says if another page follows.
       const more = rows.length > query.limit
       const page = more ? rows.slice(0, query.limit) : rows
@@ -64,7 +106,7 @@ export function storeFor(resource: Resource, owner: string, database: Database):
       return {
         rows: page.map((row) => decode(resource, row)),
         next,
-        total: counted && Number(counted.total),
+        total: query.total ? Number(counted?.total) : undefined,
       }
     },
 
@@ -75,8 +117,9 @@ export function storeFor(resource: Resource, owner: string, database: Database):
     },
 
     async create(values, id = uuidv7()) {
-      const statement = createStatement(resource, Object.keys(values))
-      const [[row] = []] = await database.batch([bound(statement, { ...values, id })])
+      const insert = bound(createStatement(resource, Object.keys(values)), { ...values, id })
+      const parent = resource.parent ? [bound(parentAssertion(resource, resource.parent), {})] : []
+      const row = (await guarded(values, [...parent, insert])).at(-1)?.[0]
       if (!row) throw new Error('an insert returned no row')
       return decode(resource, row)
     },
@@ -91,6 +134,19 @@ export function storeFor(resource: Resource, owner: string, database: Database):
 
     async remove(id, match) {
       await write(id, match, removeStatement(resource, Boolean(match)), {})
+    },
+
+    async restore(id, match) {
+      const values = { id, match: JSON.stringify(match ?? null) }
+      const [[restored] = [], [found] = []] = await database.batch([
+        bound(restoreStatement(resource, Boolean(match)), values),
+        bound(anyStatement(resource), values),
+      ])
+      if (restored) return decode(resource, restored)
+      if (!found) throw new Problem('row_not_found')
+      const { live, ...row } = found
+      if (!live || (match && !match.includes(Number(row.revision)))) throw staleRevision(row)
+      return decode(resource, row)
     },
   }
 }
@@ -113,6 +169,20 @@ function revisionStatement(resource: Resource): Statement {
   )
 }
 
+/** The row, live or still to be restored, and which of the two it is. */
+function anyStatement(resource: Resource): Statement {
+  return once(resource, 'any', () => {
+    const { table } = resource
+    return sql`SELECT ${columns(resource)}, deleted_at IS NULL AS live FROM ${table}
+      WHERE ${owned(resource)} AND (deleted_at IS NULL OR ${inTrash(table)}) AND ${table.id} = ${slot('id')}`
+  })
+}
+
+/** One row when every row above this collection is live, none otherwise. */
+function parentStatement(resource: Resource, parent: Parent): Statement {
+  return once(resource, 'parent', () => sql`SELECT 1 AS live WHERE ${parentIsLive(parent)}`)
+}
+
 function listStatement(resource: Resource, query: ListQuery): Statement {
   const { sort, after } = query
   const cursor = after && (after.key === null ? 'nulls' : 'after')
@@ -123,7 +193,7 @@ function listStatement(resource: Resource, query: ListQuery): Statement {
       AND,
     )
     const key = sort ? sql`, ${sortKey(sort.column)} AS sort_key` : sql``
-    return sql`SELECT ${columns(resource)}${key} FROM ${resource.table} WHERE ${where}
+    return sql`SELECT ${columns(resource)}${key} FROM ${rowsOf(resource)} WHERE ${where}
       ORDER BY ${order(resource, sort)} LIMIT ${slot('limit')} OFFSET ${slot('offset')}`
   })
 }
@@ -135,6 +205,13 @@ function totalStatement(resource: Resource, query: ListQuery): Statement {
     () =>
       sql`SELECT count(*) AS total FROM ${resource.table} WHERE ${sql.join(rowsWanted(resource, query), AND)}`,
   )
+}
+
+/** A child's rows are found through the index on its parent: without statistics SQLite would pass it over. */
+function rowsOf({ name, table, parent }: Resource): SQL {
+  return parent
+    ? sql`${table} INDEXED BY ${sql.identifier(parentIndex(name, parent.column.name))}`
+    : sql`${table}`
 }
 
 /** What decides the text of {@link rowsWanted}. */
@@ -158,9 +235,9 @@ function passes(resource: Resource, filter: FilterDeclaration): SQL {
   if (typeof filter === 'string') return sql`${column(filter)} = ${sql.param(value, column(filter))}`
   if ('from' in filter) return sql`${column(filter.from)} >= ${value}`
   if ('upTo' in filter) return sql`${column(filter.upTo)} <= ${value}`
-  const list = column(filter.has)
+  const labels = column(filter.has)
   // json_each throws on malformed JSON, and one bad row must not take the list down.
-  return sql`EXISTS (SELECT 1 FROM json_each(iif(json_valid(${list}), ${list}, '[]')) WHERE value = ${value})`
+  return sql`EXISTS (SELECT 1 FROM json_each(iif(json_valid(${labels}), ${labels}, '[]')) WHERE value = ${value})`
 }
 
 /**
@@ -242,7 +319,8 @@ function sortKey(column: SQLiteColumn): SQL {
 
 function positionOf(row: Row, sort: Sort | undefined): Position {
   const id = String(row.id)
-  return sort ? { id, key: row.sort_key as SortKey } : { id }
+  const key = row.sort_key
+  return sort ? { id, key: typeof key === 'string' || typeof key === 'number' ? key : null } : { id }
 }
 
 // ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +328,8 @@ function positionOf(row: Row, sort: Sort | undefined): Position {
 function createStatement(resource: Resource, sent: readonly string[]): Statement {
   return once(resource, `create ${sent.join()}`, () => {
     const { next } = derived(resource, fieldSlots(resource, sent), defaultOf, () => sql`NULL`)
+    const { parent } = resource
+    if (parent) next[parent.column.name] = slotOfAncestor(parent.column)
     const own = Object.entries(next)
     return sql`INSERT INTO ${resource.table} (id, user_id, revision, created_at, updated_at, ${names(own)})
       VALUES (${slot('id')}, ${slot(OWNER)}, ${nextRevision(resource)}, ${NOW}, ${NOW}, ${list(own.map(([, value]) => value))})
@@ -280,6 +360,26 @@ function removeStatement(resource: Resource, match: boolean): Statement {
   return once(resource, `remove ${match}`, () => change(resource, { deleted_at: NOW }, match))
 }
 
+function restoreStatement(resource: Resource, match: boolean): Statement {
+  return once(resource, `restore ${match}`, () => {
+    return change(resource, { deleted_at: sql`NULL` }, match, ownedTrash(resource))
+  })
+}
+
+/** The parent of a row about to be created is live, or nothing is stored and the problem is `row_not_found`. */
+function parentAssertion(resource: Resource, parent: Parent): Statement {
+  return once(resource, 'parent assertion', () => assertion(parentIsLive(parent), 'row_not_found'))
+}
+
+/** What a column is about to refer to is a live row of the owner, or nothing is stored and the field is the problem. */
+function referenceStatement(resource: Resource, { column, table }: Reference): Statement {
+  return once(resource, `reference ${column.name}`, () => {
+    const live = sql`SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)}
+      AND ${table.id} = ${slot(column.name)} AND ${table.deleted_at} IS NULL`
+    return assertion(sql`EXISTS (${live})`, `invalid_reference ${column.name}`)
+  })
+}
+
 function patch(resource: Resource, sent: Record<string, SQL>, match: boolean): SQL {
   const { next, computed } = derived(
     resource,
@@ -291,15 +391,20 @@ function patch(resource: Resource, sent: Record<string, SQL>, match: boolean): S
   return change(resource, Object.fromEntries(changed), match)
 }
 
-/** One live row of the owner gets new values, a new revision and a new `updated_at`, if its revision is an allowed one. */
-function change(resource: Resource, values: Record<string, SQL>, match: boolean): SQL {
+/** One row of the owner gets new values, a new revision and a new `updated_at`, if its revision is an allowed one. */
+function change(
+  resource: Resource,
+  values: Record<string, SQL>,
+  match: boolean,
+  among: SQL = ownedLive(resource),
+): SQL {
+  const { table } = resource
   const sets = Object.entries(values).map(([name, value]) => sql`${sql.identifier(name)} = ${value}`)
   const unchanged = match
-    ? sql` AND ${resource.table.revision} IN (SELECT value FROM json_each(${slot('match')}))`
+    ? sql` AND ${table.revision} IN (SELECT value FROM json_each(${slot('match')}))`
     : sql``
-  return sql`UPDATE ${resource.table}
-    SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`])}
-    WHERE ${oneLive(resource)}${unchanged} RETURNING ${columns(resource)}`
+  return sql`UPDATE ${table} SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`])}
+    WHERE ${among} AND ${table.id} = ${slot('id')}${unchanged} RETURNING ${columns(resource)}`
 }
 
 /**
@@ -345,17 +450,42 @@ function defaultOf(column: SQLiteColumn): SQL {
 
 const AND = sql` AND `
 
-/** The owner's rows outside the trash: the predicate that every statement over rows starts from. */
-function ownedLive({ table }: Resource): SQL {
-  return sql`${table.user_id} = ${slot(OWNER)} AND ${table.deleted_at} IS NULL`
+/** The owner's rows of this collection: the predicate that every statement over rows starts from. */
+function owned({ table, parent }: Resource): SQL {
+  const mine = sql`${table.user_id} = ${slot(OWNER)}`
+  if (!parent) return mine
+  return sql`${mine} AND ${parent.column} = ${slotOfAncestor(parent.column)} AND ${parentIsLive(parent)}`
 }
 
-function ownedTrash({ table }: Resource): SQL {
-  return sql`${table.user_id} = ${slot(OWNER)} AND ${table.deleted_at} IS NOT NULL`
+function ownedLive(resource: Resource): SQL {
+  return sql`${owned(resource)} AND ${resource.table.deleted_at} IS NULL`
+}
+
+function ownedTrash(resource: Resource): SQL {
+  return sql`${owned(resource)} AND ${inTrash(resource.table)}`
 }
 
 function oneLive(resource: Resource): SQL {
   return sql`${ownedLive(resource)} AND ${resource.table.id} = ${slot('id')}`
+}
+
+/** Deleted, and not so long ago that it is as good as purged. */
+function inTrash({ deleted_at }: OwnedTable): SQL {
+  return sql`${deleted_at} > ${daysAgo(TRASH_DAYS)}`
+}
+
+/** The row above a child collection, and every row above that one, is a live row of the owner. */
+function parentIsLive({ column, resource }: Parent): SQL {
+  const { table } = resource
+  return sql`EXISTS (SELECT 1 FROM ${table} WHERE ${ownedLive(resource)} AND ${table.id} = ${slotOfAncestor(column)})`
+}
+
+function slotOfAncestor(column: SQLiteColumn) {
+  return sql`${slot(ancestorSlot(column.name))}`
+}
+
+function ancestorSlot(column: string): string {
+  return `under ${column}`
 }
 
 // ── Small change ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -373,6 +503,10 @@ function once(resource: Resource, shape: string, query: () => SQL): Statement {
   let statement = statements.get(shape)
   if (!statement) statements.set(shape, (statement = compileOwned(query())))
   return statement
+}
+
+function staleRevision(row: Row): Problem {
+  return new Problem('stale_revision', { headers: { ETag: `"${String(row.revision)}"` } })
 }
 
 function slot(name: string) {

@@ -1,5 +1,6 @@
 import { cors as honoCors } from 'hono/cors'
-import { allowsOrigin, type Bindings } from '../env.ts'
+import type { Context } from 'hono'
+import { allowsOrigin, type App } from '../env.ts'
 
 const REQUEST_HEADERS = [
   'Authorization',
@@ -30,7 +31,7 @@ const RESPONSE_HEADERS = [
 
 /** Cross-origin requests from the exact origins of the configuration, with credentials; preflights end here. */
 export const cors = honoCors({
-  origin: (origin, c) => (allowsOrigin(c.env as Bindings, origin) ? origin : null),
+  origin: (origin, c: Context<App>) => (allowsOrigin(c.env, origin) ? origin : null),
   credentials: true,
   allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
   allowHeaders: REQUEST_HEADERS,

@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { labels, moment, text, title } from '../fields.ts'
-import { defineResource, NOW, ownedTable } from '../resource.ts'
+import { id, labels, moment, text, title } from '../fields.ts'
+import { defineResource, NOW, ownedTable, reference } from '../resource.ts'
+import { projects } from './projects.ts'
 
 export const tasks = ownedTable('tasks', {
   title: column().notNull(),
@@ -19,6 +20,7 @@ export const tasks = ownedTable('tasks', {
     .default('medium'),
   due_date: column(),
   tags: column({ mode: 'json' }).$type<string[]>().notNull().default([]),
+  project_id: reference(projects),
 })
 
 export default defineResource({
@@ -31,6 +33,7 @@ export default defineResource({
     priority: z.enum(tasks.priority.enumValues).optional(),
     due_date: moment().nullable().optional(),
     tags: labels(20, 50).optional(),
+    project_id: id().nullable().optional(),
   }),
   check: ({ value: { status, completed }, issues }) => {
     if (status === undefined || completed === undefined || completed === (status === 'completed')) return
@@ -49,6 +52,7 @@ export default defineResource({
     'status',
     'completed',
     'priority',
+    'project_id',
     { as: 'tag', has: 'tags' },
     { as: 'due_before', upTo: 'due_date' },
     { as: 'due_after', from: 'due_date' },

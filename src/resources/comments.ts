@@ -1,0 +1,17 @@
+import { text as column } from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { title } from '../fields.ts'
+import { defineResource, ownedTable, parent } from '../resource.ts'
+import { tasks } from './tasks.ts'
+
+export const comments = ownedTable('comments', {
+  task_id: parent(tasks),
+  body: column().notNull(),
+})
+
+export default defineResource({
+  table: comments,
+  input: z.strictObject({ body: title(2000) }),
+  sort: ['created_at', 'updated_at'],
+  search: ['body'],
+})

@@ -1,0 +1,22 @@
+import { integer, text as column } from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { text, title } from '../fields.ts'
+import { defineResource, ownedTable } from '../resource.ts'
+
+export const projects = ownedTable('projects', {
+  name: column().notNull(),
+  description: column(),
+  archived: integer({ mode: 'boolean' }).notNull().default(false),
+})
+
+export default defineResource({
+  table: projects,
+  input: z.strictObject({
+    name: title(100),
+    description: text(1000).nullable().optional(),
+    archived: z.boolean().optional(),
+  }),
+  filter: ['archived'],
+  sort: ['created_at', 'updated_at', 'name'],
+  search: ['name', 'description'],
+})

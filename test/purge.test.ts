@@ -1,0 +1,71 @@
+import { createScheduledController } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { expect, test } from 'vitest'
+import worker from '../src/index.ts'
+import { newUser } from './client.ts'
+
+async function purgeAfter(days: number) {
+  for (const table of ['tasks', 'projects', 'comments']) {
+    await env.DB.prepare(
+      `UPDATE ${table} SET deleted_at = strftime('%Y-%m-%dT%H:%M:%fZ', deleted_at, '-${days} days') WHERE deleted_at IS NOT NULL`,
+    ).run()
+  }
+  await worker.scheduled(createScheduledController(), env)
+}
+
+async function stored(userId: string) {
+  const { results } = await env.DB.prepare(
+    `SELECT 'tasks' AS name, id FROM tasks WHERE user_id = ?1
+     UNION ALL SELECT 'projects', id FROM projects WHERE user_id = ?1
+     UNION ALL SELECT 'comments', id FROM comments WHERE user_id = ?1`,
+  )
+    .bind(userId)
+    .all<{ name: string; id: string }>()
+  return results.map(({ name }) => name).toSorted()
+}
+
+test('a row leaves the trash for good after 30 days, and not before', async () => {
+  const user = await newUser()
+  const { body: task } = await user.call('POST', '/tasks', { title: 'old' })
+  await user.call('DELETE', `/tasks/${task.id}`)
+  await purgeAfter(29)
+  expect(await stored(user.id)).toEqual(['tasks'])
+  await purgeAfter(1)
+  expect(await stored(user.id)).toEqual([])
+  expect((await user.call('POST', `/tasks/${task.id}/restore`)).status).toBe(404)
+})
+
+test('purging a task purges its comments, live or not, and nobody else’s', async () => {
+  const [user, other] = [await newUser(), await newUser()]
+  const { body: theirs } = await other.call('POST', '/tasks', { title: 'kept' })
+  await other.call('POST', `/tasks/${theirs.id}/comments`, { body: 'kept' })
+  const { body: task } = await user.call('POST', '/tasks', { title: 'old' })
+  await user.call('POST', `/tasks/${task.id}/comments`, { body: 'one' })
+  const { body: comment } = await user.call('POST', `/tasks/${task.id}/comments`, { body: 'two' })
+  await user.call('DELETE', `/tasks/${task.id}/comments/${comment.id}`)
+  await user.call('DELETE', `/tasks/${task.id}`)
+  await purgeAfter(30)
+  expect(await stored(user.id)).toEqual([])
+  expect(await stored(other.id)).toEqual(['comments', 'tasks'])
+})
+
+test('deleting a project leaves its tasks; purging it clears their reference, each with a revision of its own', async () => {
+  const user = await newUser()
+  const { body: project } = await user.call('POST', '/projects', { name: 'old' })
+  const tasks = await Promise.all(
+    ['a', 'b', 'c'].map((title) => user.call('POST', '/tasks', { title, project_id: project.id })),
+  )
+  await user.call('DELETE', `/projects/${project.id}`)
+  const { body: between } = await user.call('GET', '/tasks')
+  expect(between.tasks.map((task: { project_id: string }) => task.project_id)).toEqual([
+    project.id,
+    project.id,
+    project.id,
+  ])
+  await purgeAfter(30)
+  const { body: after } = await user.call('GET', '/tasks')
+  expect(after.tasks.map((task: { project_id: string }) => task.project_id)).toEqual([null, null, null])
+  const revisions: number[] = after.tasks.map((task: { revision: number }) => task.revision)
+  expect(new Set(revisions).size).toBe(3)
+  expect(Math.min(...revisions)).toBeGreaterThan(Math.max(...tasks.map(({ body }) => body.revision)))
+})
