@@ -14,13 +14,10 @@ import { securityHeaders } from './http/security-headers.ts'
 import { session } from './http/session.ts'
 import { notFound, onError } from './problems.ts'
 import type { Resource } from './resource.ts'
-import { routesFor } from './routes.ts'
+import { routesFor, type Verb } from './routes.ts'
 
 /** The whole pipeline, in the order a request meets it. */
-export function createApp(
-  resources: readonly Resource[],
-  verbs: readonly [Resource, Hono<App>][],
-): Hono<App> {
+export function createApp(resources: readonly Resource[], verbs: readonly Verb[]): Hono<App> {
   // The pinned version is an alias: /api/v1/… is routed as /api/….
   const app = new Hono<App>({ getPath: (request) => getPath(request).replace(/^\/api\/v1(?=\/|$)/, '/api') })
   app.onError(onError)
@@ -31,7 +28,7 @@ export function createApp(
 
   app.use('/api/*', noStore, bodyLimit, authenticate)
   app.use('/api/:user_id/*', requireOwner, session)
-  for (const [resource, routes] of verbs) app.route(`/api/:user_id${resource.path}`, routes)
+  for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
   for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))
 
   return app

@@ -39,8 +39,13 @@ export interface ListQuery {
   scope: string
 }
 
-const MAX_OFFSET = 10_000
-const SEARCH_LENGTH = 200
+/** How many rows a page has at most, and when nobody says. */
+export const MAX_LIMIT = 100
+export const DEFAULT_LIMIT = 50
+/** How many rows a client that pages by number may skip: skipped rows are read, and paid for. */
+export const MAX_OFFSET = 10_000
+/** How long a search term may be, in code points. */
+export const SEARCH_LENGTH = 200
 
 /** The query parameters of a resource's list, as a schema: any other, repeated or out of range is an issue that names it. */
 export function listQueryFor(resource: Resource) {
@@ -58,7 +63,7 @@ export function listQueryFor(resource: Resource) {
 
 function pageParameters() {
   return z.strictObject({
-    limit: digits(1, 100).default(50),
+    limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT),
     cursor: z.string().optional(),
     offset: digits(0, MAX_OFFSET).optional(),
     trashed: flag().default(false),

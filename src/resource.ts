@@ -134,6 +134,8 @@ export type FilterDeclaration<Name extends string = string> =
 /** What makes a user-owned resource; the whole of it. Locked unless declared. */
 export interface Declaration<Table extends OwnedTable, Shape extends z.core.$ZodShape> {
   table: Table
+  /** What one row is called, where it is not the table's name without its last `s`. */
+  singular?: string
   /** The fields a client may write. Defaults belong to the columns: one here would make PATCH reset the field. */
   input: z.ZodObject<Shape, z.core.$strict>
   /** What no single field can say about a body; adds issues with a path (zod `.check`). */
@@ -152,6 +154,8 @@ export interface Declaration<Table extends OwnedTable, Shape extends z.core.$Zod
 export interface Resource {
   /** The collection's name in paths and lists, and its table's. */
   name: string
+  /** What one row is called: `task`. */
+  singular: string
   table: OwnedTable
   /** The columns a client sees, in the order it sees them. */
   visible: readonly SQLiteColumn[]
@@ -209,6 +213,7 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
   const resource: Resource = {
     name,
+    singular: declaration.singular ?? name.replace(/s$/, ''),
     table,
     visible,
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),

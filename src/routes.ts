@@ -12,6 +12,18 @@ import type { Values } from './statement.ts'
 import { storeFor, type Scope, type Store } from './store.ts'
 import { UUID_V7 } from './fields.ts'
 
+/** A route of its own beside a resource's: it acts on one row, takes no body, and answers with the row. */
+export interface Verb {
+  resource: Resource
+  routes: Hono<App>
+  /** How the OpenAPI document shows it: `/{id}/complete`, `patch`, `complete`. */
+  path: string
+  method: 'patch' | 'post'
+  name: string
+  summary: string
+  description: string
+}
+
 /** The routes of a collection, for mounting at its path: the same five handlers serve every resource. */
 export function routesFor(resource: Resource): Hono<App> {
   const routes = new Hono<App>()

@@ -1,0 +1,42 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { problemTypes } from '../src/problems.ts'
+import { resources, verbs } from '../src/resources/index.ts'
+import { openApiFor } from './openapi.ts'
+
+// What is derived of the static pages: wrangler runs this before it bundles, so they never lag behind the declarations.
+const root = process.argv[2] ?? join(import.meta.dirname, '..', 'public')
+mkdirSync(join(root, 'docs'), { recursive: true })
+writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApiFor(resources, verbs), null, 2)}\n`)
+writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
+const scalar = join(import.meta.dirname, '..', 'node_modules', '@scalar', 'api-reference', 'dist', 'browser')
+copyFileSync(join(scalar, 'standalone.js'), join(root, 'docs', 'scalar.js'))
+
+function problemsPage(): string {
+  const rows = Object.entries(problemTypes).map(
+    ([type, [status, title, detail]]) => `    <section id="${type}">
+      <h2>${title}</h2>
+      <p>${status} · <code>${type}</code></p>
+      <p>${detail.replaceAll(/`([^`]*)`/g, '<code>$1</code>').replaceAll('<token>', '&lt;token&gt;')}</p>
+    </section>
+`,
+  )
+  return `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width">
+    <meta name="color-scheme" content="light dark">
+    <title>Problem types</title>
+    <link rel="stylesheet" href="/docs/problems.css">
+  </head>
+  <body>
+    <h1>Problem types</h1>
+    <p>
+      Every error of this API is a problem document (RFC 9457), and its <code>type</code> is one of these.
+      The <a href="/docs">reference</a> says which request can meet which.
+    </p>
+${rows.join('')}  </body>
+</html>
+`
+}

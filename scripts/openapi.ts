@@ -1,0 +1,455 @@
+import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { problemTypes } from '../src/problems.ts'
+import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, parameterOf, SEARCH_LENGTH } from '../src/query.ts'
+import { TRASH_DAYS, type FilterDeclaration, type Resource } from '../src/resource.ts'
+import type { Verb } from '../src/routes.ts'
+
+type Json = Record<string, unknown>
+
+/** The OpenAPI 3.1 document of an API, derived from its declarations, the problem table and nothing else. */
+export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[]): Json {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Freehold',
+      version: '1.0.0',
+      summary: 'A REST API in which every row belongs to a user.',
+      description: INTRODUCTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/', description: 'This deployment' }],
+    security: [{ bearer: [] }],
+    tags: [
+      ...resources.map(({ name, singular }) => ({
+        name,
+        description: `The user's own ${name}: each ${singular} is a row.`,
+      })),
+      { name: 'service', description: 'The service itself; no credentials needed.' },
+    ],
+    paths: {
+      ...merged(resources.map(pathsOf)),
+      ...Object.fromEntries(verbs.map((verb) => [pathOf(verb.resource, verb.path), verbItem(verb)])),
+      ...servicePaths(),
+    },
+    components: {
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'An access token (RFC 6750).',
+        },
+      },
+      parameters: PARAMETERS,
+      headers: HEADERS,
+      responses: problemResponses(),
+      schemas: { Problem: PROBLEM, ...merged(resources.map(schemasOf)) },
+    },
+  }
+}
+
+const INTRODUCTION = `Every path under \`/api/{user_id}\` belongs to one user: \`{user_id}\` is the \`sub\` of the caller's token, or \`me\`.
+The same paths answer under \`/api/v1\`, the pinned version.
+
+Rows carry a \`revision\`, which is also their \`ETag\`: send it back as \`If-Match\` to change only what you have seen.
+Errors are problem documents (RFC 9457); their types are explained at [/docs/problems](/docs/problems).`
+
+// ── Paths ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function pathsOf(resource: Resource): Json {
+  const { name, singular, parent } = resource
+  const Row = pascal(singular)
+  const row = answer(200, Row, `The ${singular}.`)
+  const above = ancestorParameters(resource)
+  const inside = parent ? ([404] as const) : []
+  return {
+    [pathOf(resource)]: {
+      parameters: [ref('parameters', 'user_id'), ...above],
+      get: operation(resource, `list${pascal(name)}`, `List ${name}`, {
+        description:
+          'Newest first, unless sorted otherwise. Follow `next_cursor`, or `Link`, to the next page.',
+        parameters: listParameters(resource),
+        responses: {
+          ...answer(200, `${Row}List`, `A page of ${name}.`, ['Link']),
+          ...problems(401, 403, ...inside, 422, 500, 503, 504),
+        },
+      }),
+      post: operation(resource, `create${Row}`, `Create a ${singular}`, {
+        requestBody: body(`${Row}Create`),
+        responses: {
+          ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag']),
+          ...problems(400, 401, 403, ...inside, 409, 413, 415, 422, 500, 503, 504),
+        },
+      }),
+    },
+    [pathOf(resource, '/{id}')]: {
+      parameters: [ref('parameters', 'user_id'), ...above, ref('parameters', 'id')],
+      get: operation(resource, `get${Row}`, `Get a ${singular}`, {
+        parameters: [ref('parameters', 'If-None-Match')],
+        responses: {
+          ...row,
+          304: {
+            description: `The ${singular} is still as \`If-None-Match\` says.`,
+            headers: headers(['ETag']),
+          },
+          ...problems(401, 403, 404, 500, 503, 504),
+        },
+      }),
+      put: operation(resource, `replace${Row}`, `Replace a ${singular}`, {
+        description: 'Sets every writable field: one left out goes back to its default.',
+        parameters: [ref('parameters', 'If-Match')],
+        requestBody: body(`${Row}Replace`),
+        responses: { ...row, ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504) },
+      }),
+      patch: operation(resource, `update${Row}`, `Change a ${singular}`, {
+        description: 'Sets the fields sent, at least one, and leaves the others as they are.',
+        parameters: [ref('parameters', 'If-Match')],
+        requestBody: body(`${Row}Update`),
+        responses: { ...row, ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504) },
+      }),
+      delete: operation(resource, `delete${Row}`, `Delete a ${singular}`, {
+        description: `Puts it into the trash, from where it can be restored for ${TRASH_DAYS} days.`,
+        parameters: [ref('parameters', 'If-Match')],
+        responses: {
+          204: { description: 'It is in the trash.', headers: headers([]) },
+          ...problems(401, 403, 404, 412, 500, 503, 504),
+        },
+      }),
+    },
+    [pathOf(resource, '/{id}/restore')]: verbItem({
+      resource,
+      path: '/{id}/restore',
+      method: 'post',
+      name: 'restore',
+      summary: `Restore a ${singular}`,
+      description: 'Takes it out of the trash. One that is not in there stays as it is.',
+    }),
+  }
+}
+
+function verbItem({ resource, method, name, summary, description }: Omit<Verb, 'routes'>): Json {
+  const Row = pascal(resource.singular)
+  return {
+    parameters: [ref('parameters', 'user_id'), ...ancestorParameters(resource), ref('parameters', 'id')],
+    [method]: operation(resource, `${name}${Row}`, summary, {
+      description,
+      parameters: [ref('parameters', 'If-Match')],
+      responses: {
+        ...answer(200, Row, `The ${resource.singular} as it is now.`),
+        ...problems(401, 403, 404, 412, 500, 503, 504),
+      },
+    }),
+  }
+}
+
+function operation(resource: Resource, operationId: string, summary: string, rest: Json): Json {
+  return { operationId, summary, tags: [resource.name], ...rest }
+}
+
+function pathOf(resource: Resource, rest = ''): string {
+  return `/api/{user_id}${resource.path.replaceAll(/:(\w+)/g, '{$1}')}${rest}`
+}
+
+function ancestorParameters({ parent }: Resource): Json[] {
+  if (!parent) return []
+  const { column, resource } = parent
+  const description = `The ${resource.singular} that the rows are under.`
+  return [
+    ...ancestorParameters(resource),
+    { name: column.name, in: 'path', required: true, description, schema: ID },
+  ]
+}
+
+function servicePaths(): Json {
+  return {
+    '/health': service('health', 'Is the Worker running?', { status: { const: 'healthy' } }),
+    '/ready': service(
+      'ready',
+      'Does the database answer, and is its schema current?',
+      { status: { const: 'ready' } },
+      503,
+    ),
+  }
+}
+
+function service(operationId: string, summary: string, properties: Json, ...failures: number[]): Json {
+  const schema = { type: 'object', required: Object.keys(properties), properties }
+  return {
+    get: {
+      operationId,
+      summary,
+      tags: ['service'],
+      security: [],
+      responses: {
+        200: { description: 'Yes.', headers: headers([]), content: { 'application/json': { schema } } },
+        ...problems(...failures),
+      },
+    },
+  }
+}
+
+// ── Parameters and headers ───────────────────────────────────────────────────────────────────────────────────────────
+
+const ID = { type: 'string', format: 'uuid' }
+
+const PARAMETERS = {
+  user_id: {
+    name: 'user_id',
+    in: 'path',
+    required: true,
+    description: 'The `sub` of your token, or `me`.',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', default: 'me' },
+  },
+  id: { name: 'id', in: 'path', required: true, description: 'The id of a row, a UUIDv7.', schema: ID },
+  'If-Match': {
+    name: 'If-Match',
+    in: 'header',
+    description: 'Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1).',
+    schema: { type: 'string' },
+  },
+  'If-None-Match': {
+    name: 'If-None-Match',
+    in: 'header',
+    description: 'Answer with 304 if the row is still at this `ETag` (RFC 9110 §13.1.2).',
+    schema: { type: 'string' },
+  },
+}
+
+const HEADERS: Record<string, Json> = {
+  ETag: header("The row's revision, as a strong entity tag."),
+  Link: header('The next page, `rel="next"` (RFC 8288); absent on the last one.'),
+  Location: header('The path of the new row.'),
+  'X-Request-Id': header("The id of this request: the caller's own when it sent a well-formed one."),
+  'Server-Timing': header('Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).'),
+  'x-d1-rows-read': header('Rows that D1 read for this request.', 'integer'),
+  'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
+  'x-d1-bookmark': header('Send it back to read data at least this new; absent when D1 was not asked.'),
+  'Retry-After': header('Seconds to wait before trying again.', 'integer'),
+  'WWW-Authenticate': header('What credentials are wanted (RFC 6750 §3).'),
+}
+
+const EVERYWHERE = ['X-Request-Id', 'Server-Timing', 'x-d1-rows-read', 'x-d1-rows-written', 'x-d1-bookmark']
+
+function header(description: string, type = 'string'): Json {
+  return { description, schema: { type } }
+}
+
+function headers(names: readonly string[]): Json {
+  return Object.fromEntries([...names, ...EVERYWHERE].map((name) => [name, ref('headers', name)]))
+}
+
+function listParameters(resource: Resource): Json[] {
+  const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
+  return [
+    query('limit', 'How many rows at most.', {
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_LIMIT,
+      default: DEFAULT_LIMIT,
+    }),
+    query('cursor', 'Where the last page ended: its `next_cursor`. Goes with the same sort and filters.', {
+      type: 'string',
+    }),
+    query('offset', 'How many rows to skip, for clients that page by number.', {
+      type: 'integer',
+      minimum: 0,
+      maximum: MAX_OFFSET,
+    }),
+    ...(sorts.length
+      ? [query('sort', 'The field to sort by, `-` for descending. Nulls come last.', { enum: sorts })]
+      : []),
+    ...(resource.search.length
+      ? [
+          query(
+            'q',
+            `Text to find in ${resource.search.map(({ name }) => name).join(' or ')}, whatever the case.`,
+            {
+              type: 'string',
+              minLength: 1,
+              maxLength: SEARCH_LENGTH,
+            },
+          ),
+        ]
+      : []),
+    ...resource.filter.map((filter) => query(parameterOf(filter), ...filterSchema(resource, filter))),
+    query('trashed', 'List the trash instead.', { type: 'boolean', default: false }),
+    query('total', 'Count all rows that match, too.', { type: 'boolean', default: false }),
+  ]
+}
+
+function query(name: string, description: string, schema: Json): Json {
+  return { name, in: 'query', description, schema }
+}
+
+function filterSchema(resource: Resource, filter: FilterDeclaration): [description: string, schema: Json] {
+  if (typeof filter === 'object') {
+    if ('has' in filter) return [`Only rows whose \`${filter.has}\` hold this.`, { type: 'string' }]
+    const [end, column] = 'from' in filter ? ['after', filter.from] : ['before', filter.upTo]
+    return [
+      `Only rows whose \`${column}\` is this or ${end}: a date, or a date-time with an offset.`,
+      { type: 'string' },
+    ]
+  }
+  const column = resource.visible.find(({ name }) => name === filter)
+  const reference = resource.references.some((candidate) => candidate.column === column)
+  const schema = reference ? ID : column ? columnSchema(column) : {}
+  return [`Only rows with this \`${filter}\`.`, schema]
+}
+
+// ── Schemas ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The schemas of a resource: a row as it is answered, a page of them, and the bodies that write one. */
+function schemasOf(resource: Resource): Json {
+  const { name, singular, visible } = resource
+  const Row = pascal(singular)
+  const input = fieldsOf(resource.input.create)
+  const fields = Object.fromEntries(
+    visible.map((column) => [
+      column.name,
+      resource.writable.has(column.name)
+        ? input.properties[column.name]
+        : { ...columnSchema(column), ...nullable(column), readOnly: true },
+    ]),
+  )
+  const bodies = { Create: 'create', Replace: 'replace', Update: 'update' } as const
+  return {
+    [Row]: {
+      type: 'object',
+      required: visible.map((column) => column.name),
+      properties: fields,
+      additionalProperties: false,
+    },
+    [`${Row}List`]: {
+      type: 'object',
+      required: [name, 'count', 'next_cursor'],
+      properties: {
+        [name]: { type: 'array', items: ref('schemas', Row) },
+        count: { type: 'integer', description: 'How many rows this page has.' },
+        next_cursor: {
+          type: ['string', 'null'],
+          description: 'The `cursor` of the next page; null on the last.',
+        },
+        total: { type: 'integer', description: 'How many rows match, on request (`total=true`).' },
+      },
+      additionalProperties: false,
+    },
+    ...Object.fromEntries(
+      Object.entries(bodies).map(([suffix, kind]) => {
+        const { required } = fieldsOf(resource.input[kind])
+        const properties = Object.fromEntries(
+          visible.map((column) => [column.name, withDefault(fields[column.name] ?? {}, column, kind)]),
+        )
+        if (kind === 'create') properties.id = { ...ID, description: 'Your own UUIDv7, or none to get one.' }
+        return [`${Row}${suffix}`, { type: 'object', required, properties, additionalProperties: false }]
+      }),
+    ),
+  }
+}
+
+function fieldsOf(schema: z.ZodType): { properties: Record<string, Json>; required: string[] } {
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  const fields = Object.entries(properties).map(([name, field]): [string, Json] => [name, Object(field)])
+  return { properties: Object.fromEntries(fields), required }
+}
+
+function withDefault(schema: Json, column: SQLiteColumn, kind: 'create' | 'replace' | 'update'): Json {
+  return kind === 'update' || !column.hasDefault ? schema : { ...schema, default: column.default }
+}
+
+function columnSchema({ name, dataType, enumValues }: SQLiteColumn): Json {
+  if (name === 'id' || name.endsWith('_id')) return name === 'user_id' ? { type: 'string' } : ID
+  if (name.endsWith('_at')) return { type: 'string', format: 'date-time' }
+  if (enumValues?.length) return { type: 'string', enum: enumValues }
+  return { type: dataType === 'number' ? 'integer' : dataType }
+}
+
+function nullable(column: SQLiteColumn): Json {
+  return column.notNull ? {} : { type: ['string', 'null'] }
+}
+
+const PROBLEM = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'instance', 'request_id'],
+  properties: {
+    type: {
+      type: 'string',
+      format: 'uri-reference',
+      enum: Object.keys(problemTypes).map((type) => `/docs/problems#${type}`),
+    },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    instance: { type: 'string', format: 'uri-reference' },
+    request_id: { type: 'string' },
+    errors: {
+      type: 'array',
+      description: 'What is invalid, a field or parameter each.',
+      items: {
+        type: 'object',
+        required: ['path', 'code', 'message'],
+        properties: { path: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+  },
+}
+
+// ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function answer(
+  status: number,
+  schema: string,
+  description: string,
+  extra: readonly string[] = ['ETag'],
+): Json {
+  return {
+    [status]: {
+      description,
+      headers: headers(extra),
+      content: { 'application/json': { schema: ref('schemas', schema) } },
+    },
+  }
+}
+
+function body(schema: string): Json {
+  return { required: true, content: { 'application/json': { schema: ref('schemas', schema) } } }
+}
+
+function problems(...statuses: number[]): Json {
+  return Object.fromEntries(statuses.map((status) => [status, ref('responses', `Problem${status}`)]))
+}
+
+/** A response for each status of the problem table, naming the problems that have it. */
+function problemResponses(): Json {
+  const byStatus = Map.groupBy(Object.entries(problemTypes), ([, [status]]) => status)
+  return Object.fromEntries(
+    [...byStatus].map(([status, rows]) => [
+      `Problem${status}`,
+      {
+        description: rows.map(([type, [, title]]) => `${title} (\`${type}\`)`).join(' · '),
+        headers: headers(
+          status === 401
+            ? ['WWW-Authenticate']
+            : status === 412
+              ? ['ETag']
+              : status > 500
+                ? ['Retry-After']
+                : [],
+        ),
+        content: { 'application/problem+json': { schema: ref('schemas', 'Problem') } },
+      },
+    ]),
+  )
+}
+
+function merged(parts: readonly Json[]): Json {
+  return Object.fromEntries(parts.flatMap((part) => Object.entries(part)))
+}
+
+function ref(kind: string, name: string): Json {
+  return { $ref: `#/components/${kind}/${name}` }
+}
+
+function pascal(name: string): string {
+  return name.replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
