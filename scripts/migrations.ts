@@ -1,31 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/**
- * Lets drizzle-kit write the migration from `out`'s last snapshot to `schema` (a glob of TypeScript files), then finishes
- * the SQL. Returns the files it added: none when nothing has changed.
- */
-export function generateMigration(schema: string, out: string, name?: string): string[] {
-  const before = new Set(sqlFiles(out))
-  const args = ['generate', '--dialect=sqlite', `--schema=${schema}`, `--out=${out}`]
-  execFileSync('drizzle-kit', name ? [...args, `--name=${name}`] : args, {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const added = sqlFiles(out).filter((file) => !before.has(file))
-  for (const file of added) {
-    const path = join(out, file)
-    writeFileSync(path, finish(readFileSync(path, 'utf8')))
-  }
-  return added
-}
-
-/** Drizzle knows neither STRICT nor WITHOUT ROWID: every table it creates gets both. */
-function finish(migration: string): string {
-  return migration.replaceAll(/^(CREATE TABLE [^;]*\n\));/gm, '$1 STRICT, WITHOUT ROWID;')
-}
-
-function sqlFiles(folder: string): string[] {
+/** The migrations of a folder in the order they are applied. */
+export function migrationFiles(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((file) => file.endsWith('.sql'))
@@ -33,4 +12,73 @@ function sqlFiles(folder: string): string[] {
   } catch {
     return []
   }
+}
+
+/** The statements of a migration. */
+export function statementsOf(folder: string, file: string): string[] {
+  return readFileSync(join(folder, file), 'utf8')
+    .split('--> statement-breakpoint')
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '')
+}
+
+/**
+ * Lets drizzle-kit write the migration from `out`'s last snapshot to `schema` (a glob of TypeScript files), then finishes
+ * the SQL. Returns the files it added: none when nothing has changed.
+ */
+export function generateMigration(schema: string, out: string, name?: string): string[] {
+  const before = new Set(migrationFiles(out))
+  const args = ['generate', '--dialect=sqlite', `--schema=${schema}`, `--out=${out}`]
+  execFileSync('drizzle-kit', name ? [...args, `--name=${name}`] : args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const added = migrationFiles(out).filter((file) => !before.has(file))
+  for (const file of added) {
+    const path = join(out, file)
+    writeFileSync(path, finish(readFileSync(path, 'utf8')))
+  }
+  return added
+}
+
+/** Whether the declarations of `schema` say something that the migrations of `out` do not. Writes nothing. */
+export function isStale(schema: string, out: string): boolean {
+  const copy = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
+  try {
+    cpSync(out, copy, { recursive: true })
+    return generateMigration(schema, copy).length > 0
+  } finally {
+    rmSync(copy, { recursive: true })
+  }
+}
+
+/** The tables whose rows a migration can lose: dropped, rebuilt, or with a column dropped. */
+export function tablesAtRisk(folder: string, file: string): string[] {
+  const sql = readFileSync(join(folder, file), 'utf8')
+  const risks = [/DROP TABLE (?:IF EXISTS )?`(\w+)`/gi, /ALTER TABLE `(\w+)` DROP/gi, /DELETE FROM `(\w+)`/gi]
+  return [...new Set(risks.flatMap((risk) => [...sql.matchAll(risk)].map((match) => match[1] ?? '')))]
+}
+
+/**
+ * What Drizzle cannot say. Every table gets STRICT and WITHOUT ROWID. Where a table is rebuilt, its generated columns
+ * are not copied, and foreign keys are checked at the end: inside a migration, which D1 runs as a transaction,
+ * `PRAGMA foreign_keys` does nothing.
+ */
+function finish(migration: string): string {
+  const generated = new Set(
+    [...migration.matchAll(/^\t`(\w+)` .*GENERATED ALWAYS AS/gm)].map(([, name]) => name),
+  )
+  const copied = (columns: string) =>
+    columns
+      .split(', ')
+      .filter((column) => !generated.has(column.replaceAll('"', '')))
+      .join(', ')
+  return migration
+    .replaceAll(/^(CREATE TABLE [^;]*\n\));/gm, '$1 STRICT, WITHOUT ROWID;')
+    .replaceAll(
+      /(INSERT INTO `__new_\w+`)\(([^)]*)\) SELECT (.*?) FROM/g,
+      (_, insert: string, into: string, from: string) =>
+        `${insert}(${copied(into)}) SELECT ${copied(from)} FROM`,
+    )
+    .replaceAll(/PRAGMA foreign_keys=OFF/gi, 'PRAGMA defer_foreign_keys=ON')
+    .replaceAll(/PRAGMA foreign_keys=ON/gi, 'PRAGMA defer_foreign_keys=OFF')
 }

@@ -349,7 +349,10 @@ function schemasOf(resource: Resource): Json {
 
 function fieldsOf(schema: z.ZodType): { properties: Record<string, Json>; required: string[] } {
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
-  const fields = Object.entries(properties).map(([name, field]): [string, Json] => [name, Object(field)])
+  const fields = Object.entries(properties).map(([name, field]): [string, Json] => {
+    const json: Json = typeof field === 'object' ? { ...field } : {}
+    return [name, json]
+  })
   return { properties: Object.fromEntries(fields), required }
 }
 

@@ -1,0 +1,211 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { getTableColumns } from 'drizzle-orm'
+import { ownedTable, type Resource } from '../src/resource.ts'
+import { resources } from '../src/resources/index.ts'
+import { parseField, types, type Field } from './resource-fields.ts'
+
+const root = join(import.meta.dirname, '..')
+const folder = join(root, 'src', 'resources')
+const contents = join(folder, 'index.ts')
+
+const USAGE = `Declares a resource: writes src/resources/<name>.ts, adds it to the table of contents, and makes the migration.
+
+  npm run resource -- <name> <field>:<type>[?|=default]... [--under <resource>] [--singular <word>] [--dry-run]
+
+  npm run resource -- notes title:string body:text?
+  npm run resource -- notes title:string(200) pinned:boolean=false due:date? stage:enum(draft,final)=draft tags:list
+  npm run resource -- subtasks title:string done:boolean=false --under tasks
+  npm run resource -- expenses amount:integer paid:date? project:projects?
+
+A field is required unless it has ? (null when left out) or =default. Quote what your shell would read: "due:date?".
+
+  type          column              JSON                    filters by
+${types.map(({ syntax, column, json, filter }) => `  ${syntax.padEnd(14)}${column.padEnd(20)}${json.padEnd(24)}${filter}`).join('\n')}`
+
+/** Paths, keys of a list and tables that are not free. */
+const RESERVED = new Set(
+  'changes export bulk restore complete count total next_cursor assertion users sessions index'.split(' '),
+)
+/** What a generated file already calls something else. */
+const IMPORTED = new Set(
+  'column defineResource id integer labels moment ownedTable parent real reference sql text title z'.split(
+    ' ',
+  ),
+)
+/** Query parameters that every list has. */
+const PARAMETERS = new Set(['limit', 'cursor', 'offset', 'sort', 'q', 'trashed', 'total'])
+const WORDS = new Set(
+  (
+    'await break case catch class const continue debugger default delete do else enum export extends false finally for ' +
+    'function if implements import in instanceof interface let new null package private protected public return static ' +
+    'super switch this throw true try typeof var void while with yield'
+  ).split(' '),
+)
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    under: { type: 'string' },
+    singular: { type: 'string' },
+    'dry-run': { type: 'boolean' },
+    help: { type: 'boolean' },
+  },
+})
+
+try {
+  if (options.help) console.log(USAGE)
+  else generate()
+} catch (error) {
+  console.error(
+    `${error instanceof Error ? error.message : String(error)}\nNothing was written. For help: npm run resource -- --help`,
+  )
+  process.exitCode = 1
+}
+
+function generate(): void {
+  const [name = '', ...specs] = positionals
+  const source = declaration(name, specs)
+  const index = tableOfContents(name)
+  if (options['dry-run']) {
+    console.log(formatted(`// src/resources/${name}.ts\n${source}\n// src/resources/index.ts\n${index}`))
+    return
+  }
+  const file = join(folder, `${name}.ts`)
+  const before = readFileSync(contents, 'utf8')
+  try {
+    writeFileSync(file, source, { flag: 'wx' })
+    writeFileSync(contents, index)
+    run('oxfmt', file, contents)
+    run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
+    run('node', join(import.meta.dirname, 'docs.ts'))
+  } catch (error) {
+    rmSync(file, { force: true })
+    writeFileSync(contents, before)
+    throw error
+  }
+  const above = options.under ? find(options.under) : undefined
+  const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
+  console.log(`Wrote src/resources/${name}.ts and added it to src/resources/index.ts and public/openapi.json.
+Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
+}
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], cwd: root })
+}
+
+function formatted(source: string): string {
+  return execFileSync('oxfmt', ['--stdin-filepath=resource.ts'], {
+    input: source,
+    encoding: 'utf8',
+    cwd: root,
+  })
+}
+
+function find(name: string): Resource {
+  const found = resources.find((resource) => resource.name === name)
+  if (!found)
+    throw new Error(
+      `There is no resource named ${name}: there are ${resources.map((each) => each.name).join(', ')}.`,
+    )
+  return found
+}
+
+function declaration(name: string, specs: readonly string[]): string {
+  if (!/^[a-z][a-z0-9_]{1,39}$/.test(name))
+    throw new Error(`${name || 'Nothing'} cannot be a resource's name: 2–40 of a–z, 0–9 and _.`)
+  if (RESERVED.has(name) || WORDS.has(name) || IMPORTED.has(name) || /^sqlite_|_(revision|trash)$/.test(name))
+    throw new Error(`${name} is a reserved name.`)
+  if (resources.some((resource) => resource.name === name) || existsSync(join(folder, `${name}.ts`))) {
+    throw new Error(`There is a resource named ${name} already.`)
+  }
+  if (options.singular !== undefined && !/^[a-z][a-z0-9_]{0,39}$/.test(options.singular)) {
+    throw new Error(`${options.singular} cannot name one row.`)
+  }
+  const above = options.under === undefined ? undefined : find(options.under)
+  const fields = specs.map((spec) =>
+    parseField(spec, new Map(resources.map((each) => [each.name, variable(each.name)]))),
+  )
+  if (!fields.length) throw new Error('A resource needs at least one field.')
+  refuseClashes(fields, above && `${above.singular}_id`)
+  return sourceOf(name, fields, above)
+}
+
+function refuseClashes(fields: readonly Field[], parentColumn: string | undefined): void {
+  const columns = new Set([...Object.keys(getTableColumns(ownedTable('probe', {}))), parentColumn])
+  const parameters = new Set(PARAMETERS)
+  for (const { name, filter = '' } of fields) {
+    if (columns.has(name)) throw new Error(`${name}: every row has that already, or it is named twice.`)
+    columns.add(name)
+    for (const [, parameter = ''] of filter.matchAll(/(?:^|as: )'(\w+)'/g)) {
+      if (parameters.has(parameter)) throw new Error(`${name}: lists have a parameter ${parameter} already.`)
+      parameters.add(parameter)
+    }
+  }
+}
+
+function sourceOf(name: string, fields: readonly Field[], above: Resource | undefined): string {
+  const text = fields.map(({ column, input }) => `${column} ${input}`).join(' ')
+  const uses = (word: string) => new RegExp(`(?<![.\\w])${word}\\(`).test(text)
+  const builders = ['integer', 'real'].filter(uses)
+  if (uses('column')) builders.push('text as column')
+  const helpers = ['id', 'labels', 'moment', 'text', 'title'].filter(uses)
+  const relations = [...(above ? ['parent'] : []), ...(uses('reference') ? ['reference'] : [])]
+  const targets = [...new Set([above?.name, ...fields.map(({ refersTo }) => refersTo)])].filter(
+    (each) => each !== undefined,
+  )
+  const filters = fields.flatMap(({ filter }) => filter ?? [])
+  const sorts = [
+    'created_at',
+    'updated_at',
+    ...fields.filter(({ sortable }) => sortable).map((field) => field.name),
+  ]
+  const searched = fields.filter(({ searchable }) => searchable).map((field) => field.name)
+  return [
+    builders.length && `import { ${builders.join(', ')} } from 'drizzle-orm/sqlite-core'`,
+    `import * as z from 'zod'`,
+    helpers.length && `import { ${helpers.join(', ')} } from '../fields.ts'`,
+    `import { ${['defineResource', 'ownedTable', ...relations].join(', ')} } from '../resource.ts'`,
+    ...targets.map((target) => `import { ${variable(target)} } from './${target}.ts'`),
+    '',
+    `export const ${variable(name)} = ownedTable('${name}', {`,
+    above && `${above.singular}_id: parent(${variable(above.name)}),`,
+    ...fields.map((field) => `${field.name}: ${field.column},`),
+    '})',
+    '',
+    'export default defineResource({',
+    `table: ${variable(name)},`,
+    options.singular && `singular: '${options.singular}',`,
+    `input: z.strictObject({ ${fields.map((field) => `${field.name}: ${field.input}`).join(', ')} }),`,
+    filters.length && `filter: [${filters.join(', ')}],`,
+    `sort: [${quoted(sorts)}],`,
+    searched.length && `search: [${quoted(searched)}],`,
+    '})',
+    '',
+  ]
+    .filter((line) => typeof line === 'string')
+    .join('\n')
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(', ')
+}
+
+/** The table of contents with one more line: after every other, so that a parent comes before its children. */
+function tableOfContents(name: string): string {
+  const before = readFileSync(contents, 'utf8')
+  const local = variable(name)
+  const after = before
+    .replace(/(?=\n\n\/\*\* Every resource)/, `\nimport ${local} from './${name}.ts'`)
+    .replace(/(resources: readonly Resource\[\] = \[[^\]]*?),?(\s*\])/, `$1, ${local}$2`)
+  if (!after.includes(`, ${local}`))
+    throw new Error('src/resources/index.ts no longer has its list where it was.')
+  return after
+}
+
+/** A table's name as a TypeScript variable: work_items → workItems. */
+function variable(name: string): string {
+  return name.replaceAll(/_+(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
