@@ -45,26 +45,29 @@ describe('the routes of a collection', () => {
     expect([read.status, read.body, read.headers.get('ETag')]).toEqual([200, body, headers.get('ETag')])
   })
 
-  test.each(['/api/me', '/api/v1/me', '/api/OWN', '/api/v1/OWN'])('a task lives its life under %s', async (prefix) => {
-    const user = await newUser()
-    const base = `${prefix.replace('OWN', user.id)}/tasks`
-    const post = await user.request('POST', base, { title: 'One', tags: ['a'] })
-    expect([post.status, post.headers.get('Location')]).toEqual([201, `${base}/${post.body.id}`])
-    const path = `${base}/${post.body.id}`
-    const list = await user.request('GET', base)
-    expect([list.status, list.body]).toEqual([200, { tasks: [post.body], count: 1, next_cursor: null }])
-    const put = await user.request('PUT', path, { title: 'Two' })
-    expect([put.status, put.body.title, put.body.tags]).toEqual([200, 'Two', []])
-    const patch = await user.request('PATCH', path, { priority: 'high' })
-    expect([patch.status, patch.body.title, patch.body.priority]).toEqual([200, 'Two', 'high'])
-    const complete = await user.request('PATCH', `${path}/complete`)
-    expect([complete.status, complete.body.completed]).toEqual([200, true])
-    expect((await user.request('GET', path)).body).toEqual(complete.body)
-    const remove = await user.request('DELETE', path)
-    expect([remove.status, remove.text]).toEqual([204, ''])
-    expect(problem(await user.request('GET', path))).toEqual([404, 'row_not_found'])
-    expect((await user.request('GET', base)).body.tasks).toEqual([])
-  })
+  test.each(['/api/me', '/api/v1/me', '/api/OWN', '/api/v1/OWN'])(
+    'a task lives its life under %s',
+    async (prefix) => {
+      const user = await newUser()
+      const base = `${prefix.replace('OWN', user.id)}/tasks`
+      const post = await user.request('POST', base, { title: 'One', tags: ['a'] })
+      expect([post.status, post.headers.get('Location')]).toEqual([201, `${base}/${post.body.id}`])
+      const path = `${base}/${post.body.id}`
+      const list = await user.request('GET', base)
+      expect([list.status, list.body]).toEqual([200, { tasks: [post.body], count: 1, next_cursor: null }])
+      const put = await user.request('PUT', path, { title: 'Two' })
+      expect([put.status, put.body.title, put.body.tags]).toEqual([200, 'Two', []])
+      const patch = await user.request('PATCH', path, { priority: 'high' })
+      expect([patch.status, patch.body.title, patch.body.priority]).toEqual([200, 'Two', 'high'])
+      const complete = await user.request('PATCH', `${path}/complete`)
+      expect([complete.status, complete.body.completed]).toEqual([200, true])
+      expect((await user.request('GET', path)).body).toEqual(complete.body)
+      const remove = await user.request('DELETE', path)
+      expect([remove.status, remove.text]).toEqual([204, ''])
+      expect(problem(await user.request('GET', path))).toEqual([404, 'row_not_found'])
+      expect((await user.request('GET', base)).body.tasks).toEqual([])
+    },
+  )
 
   test('a user id of every allowed character is one path segment, plain or percent-encoded', async () => {
     const user = await newUser(`Aa0._~:@|-${crypto.randomUUID()}`)
@@ -101,7 +104,17 @@ describe('the routes of a collection', () => {
     await user.call('DELETE', `/tasks/${trashed.id}`)
     const theirs = await created(other)
     const own = await created(user)
-    const ids = [newId(), trashed.id, theirs.id, own.id.toUpperCase(), 'nonsense', '1', '%00', '..%2f', crypto.randomUUID()]
+    const ids = [
+      newId(),
+      trashed.id,
+      theirs.id,
+      own.id.toUpperCase(),
+      'nonsense',
+      '1',
+      '%00',
+      '..%2f',
+      crypto.randomUUID(),
+    ]
     for (const id of ids) {
       for (const [method, path, body] of [
         ['GET', '', undefined],
@@ -300,7 +313,11 @@ describe('values', () => {
       expect([method, ...problem(answer), paths(answer)]).toEqual([method, 422, 'invalid_body', [path]])
       expect(answer.headers.get('x-d1-rows-read')).toBe('0')
       for (const error of answer.body.errors) {
-        expect(error).toEqual({ path, code: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/./) })
+        expect(error).toEqual({
+          path,
+          code: expect.stringMatching(/^[a-z_]+$/),
+          message: expect.stringMatching(/./),
+        })
       }
     }
     expect((await user.call('GET', '/tasks')).body.tasks).toEqual([task])
@@ -309,7 +326,10 @@ describe('values', () => {
   test('a title is required where a whole task is sent', async () => {
     const user = await newUser()
     const { id } = await created(user)
-    for (const answer of [await user.call('POST', '/tasks', {}), await user.call('PUT', `/tasks/${id}`, {})]) {
+    for (const answer of [
+      await user.call('POST', '/tasks', {}),
+      await user.call('PUT', `/tasks/${id}`, {}),
+    ]) {
       expect([answer.status, paths(answer)]).toEqual([422, ['title']])
     }
   })
@@ -328,13 +348,20 @@ describe('values', () => {
     expect([answer.status, answer.status === 422 && paths(answer)]).toEqual([422, ['__proto__']])
   })
 
-  test.each(['null', '[]', '"text"', '7', 'true'])('a body that is %s is valid JSON and no task', async (raw) => {
-    const user = await newUser()
-    const task = await created(user)
-    for (const [method, path] of [['POST', ''], ['PUT', `/${task.id}`], ['PATCH', `/${task.id}`]]) {
-      expect(problem(await user.call(method ?? '', `/tasks${path}`, raw))).toEqual([422, 'invalid_body'])
-    }
-  })
+  test.each(['null', '[]', '"text"', '7', 'true'])(
+    'a body that is %s is valid JSON and no task',
+    async (raw) => {
+      const user = await newUser()
+      const task = await created(user)
+      for (const [method, path] of [
+        ['POST', ''],
+        ['PUT', `/${task.id}`],
+        ['PATCH', `/${task.id}`],
+      ]) {
+        expect(problem(await user.call(method ?? '', `/tasks${path}`, raw))).toEqual([422, 'invalid_body'])
+      }
+    },
+  )
 })
 
 describe('read-only fields', () => {
@@ -349,7 +376,11 @@ describe('read-only fields', () => {
   test('they are ignored wherever they are sent', async () => {
     const user = await newUser()
     const task = await created(user, nonsense)
-    expect(task).toMatchObject({ user_id: user.id, completed_at: null, created_at: expect.stringMatching(INSTANT) })
+    expect(task).toMatchObject({
+      user_id: user.id,
+      completed_at: null,
+      created_at: expect.stringMatching(INSTANT),
+    })
     for (const method of ['PUT', 'PATCH']) {
       const { status, body } = await user.call(method, `/tasks/${task.id}`, { title: 'x', ...nonsense })
       expect(status).toBe(200)
@@ -360,7 +391,13 @@ describe('read-only fields', () => {
 
   test('what was got can be put back and changes nothing but the revision', async () => {
     const user = await newUser()
-    const full = { description: 'd', status: 'completed', priority: 'high', due_date: '2026-11-20', tags: ['b', 'a'] }
+    const full = {
+      description: 'd',
+      status: 'completed',
+      priority: 'high',
+      due_date: '2026-11-20',
+      tags: ['b', 'a'],
+    }
     const task = await created(user, full)
     const { body } = await user.call('PUT', `/tasks/${task.id}`, task)
     expect(body).toEqual({ ...task, revision: body.revision, updated_at: body.updated_at })
@@ -437,7 +474,11 @@ describe('status and completed', () => {
   ])('status %s and completed %s in one body contradict each other', async (status, completed) => {
     const user = await newUser()
     const task = await created(user)
-    for (const [method, path] of [['POST', ''], ['PUT', `/${task.id}`], ['PATCH', `/${task.id}`]]) {
+    for (const [method, path] of [
+      ['POST', ''],
+      ['PUT', `/${task.id}`],
+      ['PATCH', `/${task.id}`],
+    ]) {
       const answer = await user.call(method ?? '', `/tasks${path}`, { title: 'x', status, completed })
       expect([method, answer.status, paths(answer)]).toEqual([method, 422, ['completed']])
     }
@@ -603,7 +644,9 @@ describe('conditional requests', () => {
     const task = await created(user)
     const headers = { 'If-Match': `"${task.revision}"` }
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => user.call('PATCH', `/tasks/${task.id}`, { title: `By ${at}` }, headers)),
+      Array.from({ length: 20 }, (_, at) =>
+        user.call('PATCH', `/tasks/${task.id}`, { title: `By ${at}` }, headers),
+      ),
     )
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array<number>(19).fill(412)])
     const winner = answers.find(({ status }) => status === 200)
