@@ -18,7 +18,7 @@ export function deploy(settings: Overrides = {}) {
 /** The tests' D1 with a count of the batches that reached it. */
 export function countedDatabase() {
   const seen = { batches: 0 }
-  const open = (start?: D1SessionBookmark | D1SessionConstraint) => {
+  const open = (start?: string) => {
     const session = env.DB.withSession(start)
     return {
       prepare: (sql: string) => session.prepare(sql),

@@ -141,7 +141,7 @@ describe('every answer', () => {
       expect([name, answers[name]?.headers.get('Cache-Control')]).toEqual([name, 'private, no-cache'])
       expect(answers[name]?.headers.get('ETag')).toMatch(/^"\d+"$/)
     }
-    const outside = [
+    const outside = new Set([
       'healthy',
       'ready',
       'not_ready',
@@ -151,9 +151,9 @@ describe('every answer', () => {
       'read',
       'not_modified',
       'head',
-    ]
+    ])
     const others = Object.entries(answers).filter(
-      ([name, { headers }]) => !outside.includes(name) && !headers.has('ETag'),
+      ([name, { headers }]) => !outside.has(name) && !headers.has('ETag'),
     )
     expect(others.length).toBeGreaterThan(10)
     for (const [name, { headers }] of others) {
@@ -176,7 +176,7 @@ describe('X-Request-Id', () => {
     expect([refused.headers.get('X-Request-Id'), refused.body.request_id]).toEqual([id, id])
   })
 
-  test.each(['x'.repeat(65), 'a b', 'a.b', 'a/b', '"a"', 'a,b', '%0a', '{}', 'é'])(
+  test.each(['x'.repeat(65), 'a b', 'a.b', 'a/b', '"a"', 'a,b', '%0a', '{}'])(
     '%s is replaced',
     async (id) => {
       const { headers } = await call('GET', '/health', { headers: { 'X-Request-Id': id } })
