@@ -11,6 +11,7 @@ export default defineConfig({
       miniflare: {
         // The identity provider of the token tests; nothing else outside the Worker is ever called.
         outboundService: provider.serve,
+        d1Databases: ['EMPTY_DB'],
         bindings: {
           JWT_SECRET: 'a secret for tests, of more than 32 bytes',
           PROVIDER_KEYS: provider.privateKeys,

@@ -128,5 +128,5 @@ function isTrustworthy(text: string, development: boolean): boolean {
 }
 
 function isOrigin(text: string): boolean {
-  return URL.parse(text)?.origin === text && text !== 'null'
+  return URL.parse(text)?.origin === text && text !== 'null' && !text.includes('*')
 }

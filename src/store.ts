@@ -259,20 +259,38 @@ function contains(resource: Resource, variants: number): SQL {
 /** More letters than any word has; the bound parameters of a statement stay under D1's hundred. */
 const MAX_VARIANTS = 32
 
-/** The letters of a term outside ASCII that have a capital, each with its capital. */
+/**
+ * The letters of a term outside ASCII that have one capital and are its one small form, each with its capital. Others
+ * (İ, ς, ß) are compared as they are.
+ */
 function caseVariants(term: string): [upper: string, lower: string][] {
-  return [...new Set(term.toLowerCase())]
+  return [...new Set(Array.from(term, smallForm))]
     .filter((letter) => letter > '\x7f')
     .map((letter): [string, string] => [letter.toUpperCase(), letter])
-    .filter(([upper, lower]) => upper !== lower && upper.toLowerCase() === lower)
+    .filter(([upper, lower]) => upper !== lower && smallForm(upper) === lower)
     .slice(0, MAX_VARIANTS)
+}
+
+/** The term as {@link contains} finds it: with the same letters lowered as in the text it is looked for in. */
+function searchable(term: string): string {
+  const lowered = new Map(caseVariants(term))
+  return Array.from(
+    term,
+    (letter) => lowered.get(letter) ?? (letter <= '\x7f' ? letter.toLowerCase() : letter),
+  ).join('')
+}
+
+/** A letter's small form; itself when the way back leads elsewhere. Letter by letter: in a word, Σ depends on its neighbours. */
+function smallForm(letter: string): string {
+  const lower = letter.toLowerCase()
+  return lower.toUpperCase() === letter ? lower : letter
 }
 
 function listValues(query: ListQuery): Values {
   const values: Values = { limit: query.limit + 1, offset: query.offset }
   for (const [name, value] of query.filters) values[`filter ${name}`] = value
   if (query.q !== undefined) {
-    values.term = query.q.toLowerCase()
+    values.term = searchable(query.q)
     caseVariants(query.q).forEach(([upper, lower], at) => {
       values[`upper ${at}`] = upper
       values[`lower ${at}`] = lower

@@ -15,27 +15,36 @@ export interface Answer {
   text: string
 }
 
+/** What a request carries besides its method and path. */
+export interface Parts {
+  body?: unknown
+  headers?: Record<string, string>
+}
+
 /** Sends a request to the deployed Worker; an object as body goes as JSON. */
-export async function call(
-  method: string,
-  path: string,
-  { body, headers }: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<Answer> {
+export async function call(method: string, path: string, parts: Parts = {}): Promise<Answer> {
+  return answerOf(await exports.default.fetch(requestOf(method, path, parts)))
+}
+
+/** A request as {@link call} sends it. */
+export function requestOf(method: string, path: string, { body, headers }: Parts = {}): Request {
   const raw = typeof body === 'string' || body instanceof ReadableStream || body instanceof Uint8Array
-  const response = await exports.default.fetch(
-    new Request(`https://api.test${path}`, {
-      method,
-      headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
-      ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
-    }),
-  )
+  return new Request(`https://api.test${path}`, {
+    method,
+    headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
+  })
+}
+
+/** A response with its body read. */
+export async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
   const json = response.headers.get('Content-Type')?.includes('json')
   return {
     status: response.status,
     headers: response.headers,
     text,
-    body: json ? JSON.parse(text) : undefined,
+    body: json && text ? JSON.parse(text) : undefined,
   }
 }
 

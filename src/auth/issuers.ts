@@ -60,10 +60,10 @@ function remoteKeySet(url: string): Issuer {
 
   async function refresh(): Promise<void> {
     if (Date.now() - lastTry < COOLDOWN) return
-    lastTry = Date.now()
-    const at = lastTry
     const keySet = await fetchKeySet(url)
-    if (keySet) good = { keySet, at }
+    // Counted from its end: a request that comes meanwhile cannot wait for this fetch, so it needs one of its own.
+    lastTry = Date.now()
+    if (keySet) good = { keySet, at: lastTry }
   }
 
   return {

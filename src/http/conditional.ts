@@ -13,7 +13,7 @@ export function ifMatch(c: Context<App>): Match {
   const header = c.req.header('If-Match')
   if (header === undefined || header.trim() === '*') return undefined
   return entityTags(header)
-    .filter((tag) => /^"\d{1,15}"$/.test(tag))
+    .filter((tag) => /^"[1-9]\d{0,14}"$/.test(tag))
     .map((tag) => Number(tag.slice(1, -1)))
 }
 
