@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Database, Row } from './database.ts'
 import { log } from './http/log.ts'
 import { Problem } from './problems.ts'
+import { contains, searchShape, searchValues } from './search.ts'
 import { parameterOf, type ListQuery, type Position, type Sort } from './query.ts'
 import {
   daysAgo,
@@ -216,7 +217,7 @@ function rowsOf({ name, table, parent }: Resource): SQL {
 
 /** What decides the text of {@link rowsWanted}. */
 function rowsShape({ filters, q, trashed }: ListQuery): string {
-  return `${[...filters.keys()].join(',')} ${q === undefined ? '' : caseVariants(q).length} ${trashed}`
+  return `${[...filters.keys()].join(',')} ${q === undefined ? '' : searchShape(q)} ${trashed}`
 }
 
 function rowsWanted(resource: Resource, { filters, q, trashed }: ListQuery): SQL[] {
@@ -225,7 +226,7 @@ function rowsWanted(resource: Resource, { filters, q, trashed }: ListQuery): SQL
     ...resource.filter
       .filter((filter) => filters.has(parameterOf(filter)))
       .map((filter) => passes(resource, filter)),
-    ...(q === undefined ? [] : [contains(resource, caseVariants(q).length)]),
+    ...(q === undefined ? [] : [contains(resource.search, q)]),
   ]
 }
 
@@ -240,62 +241,10 @@ function passes(resource: Resource, filter: FilterDeclaration): SQL {
   return sql`EXISTS (SELECT 1 FROM json_each(iif(json_valid(${labels}), ${labels}, '[]')) WHERE value = ${value})`
 }
 
-/**
- * The fields hold the search term, whatever the case. SQLite's lower() knows ASCII only, so each other letter of the
- * term that has a capital is lowered by a replace() of its own. LIKE would refuse patterns over 50 bytes on D1.
- */
-function contains(resource: Resource, variants: number): SQL {
-  // A NUL between the fields, which no term can hold, keeps a match inside one field.
-  const fields = sql.join(
-    resource.search.map((column) => sql`coalesce(${column}, '')`),
-    sql` || char(0) || `,
-  )
-  let text = sql`lower(${fields})`
-  for (let at = 0; at < variants; at += 1)
-    text = sql`replace(${text}, ${slot(`upper ${at}`)}, ${slot(`lower ${at}`)})`
-  return sql`instr(${text}, ${slot('term')}) > 0`
-}
-
-/** More letters than any word has; the bound parameters of a statement stay under D1's hundred. */
-const MAX_VARIANTS = 32
-
-/**
- * The letters of a term outside ASCII that have one capital and are its one small form, each with its capital. Others
- * (İ, ς, ß) are compared as they are.
- */
-function caseVariants(term: string): [upper: string, lower: string][] {
-  return [...new Set(Array.from(term, smallForm))]
-    .filter((letter) => letter > '\x7f')
-    .map((letter): [string, string] => [letter.toUpperCase(), letter])
-    .filter(([upper, lower]) => upper !== lower && smallForm(upper) === lower)
-    .slice(0, MAX_VARIANTS)
-}
-
-/** The term as {@link contains} finds it: with the same letters lowered as in the text it is looked for in. */
-function searchable(term: string): string {
-  const lowered = new Map(caseVariants(term))
-  return Array.from(
-    term,
-    (letter) => lowered.get(letter) ?? (letter <= '\x7f' ? letter.toLowerCase() : letter),
-  ).join('')
-}
-
-/** A letter's small form; itself when the way back leads elsewhere. Letter by letter: in a word, Σ depends on its neighbours. */
-function smallForm(letter: string): string {
-  const lower = letter.toLowerCase()
-  return lower.toUpperCase() === letter ? lower : letter
-}
-
 function listValues(query: ListQuery): Values {
   const values: Values = { limit: query.limit + 1, offset: query.offset }
   for (const [name, value] of query.filters) values[`filter ${name}`] = value
-  if (query.q !== undefined) {
-    values.term = searchable(query.q)
-    caseVariants(query.q).forEach(([upper, lower], at) => {
-      values[`upper ${at}`] = upper
-      values[`lower ${at}`] = lower
-    })
-  }
+  if (query.q !== undefined) Object.assign(values, searchValues(query.q))
   if (query.after) {
     values.after_id = query.after.id
     values.after_key = query.after.key ?? null
