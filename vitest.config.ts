@@ -1,8 +1,23 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
 import { defineConfig } from 'vitest/config'
+import { generateMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
 
 const provider = await identityProvider()
+
+/** The migration of a declaration that is not one of the API's own, generated afresh. */
+async function fixtureMigrations(schema: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'fixture-migrations-'))
+  try {
+    generateMigration(schema, folder)
+    return await readD1Migrations(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
 
 export default defineConfig({
   plugins: [
@@ -16,6 +31,7 @@ export default defineConfig({
           JWT_SECRET: 'a secret for tests, of more than 32 bytes',
           PROVIDER_KEYS: provider.privateKeys,
           TEST_MIGRATIONS: await readD1Migrations('./migrations'),
+          FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/notes.ts'),
         },
       },
     })),

@@ -9,5 +9,13 @@ declare namespace Cloudflare {
     /** Private keys (JWK) of the identity provider that the tests run, by algorithm. */
     PROVIDER_KEYS: Record<string, import('jose').JWK>
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
+    /** The generated migration of `test/fixtures`. */
+    FIXTURE_MIGRATIONS: import('cloudflare:test').D1Migration[]
   }
+}
+
+/** The text of a file, by Vite. */
+declare module '*?raw' {
+  const text: string
+  export default text
 }

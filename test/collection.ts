@@ -1,0 +1,103 @@
+import { expect } from 'vitest'
+import { resources, verbs } from '../src/resources/index.ts'
+import type { Resource } from '../src/resource.ts'
+import { routesFor } from '../src/routes.ts'
+import type { Body, Given } from './arbitraries.ts'
+import { newUser, type Answer, type Json } from './client.ts'
+
+/** A user as {@link newUser} makes one. */
+export type User = Awaited<ReturnType<typeof newUser>>
+
+/** A resource's collection of one user: where it is and how to call it. */
+export interface Collection {
+  user: User
+  /** Below `/api/{user_id}`, as in `/things`. */
+  path: string
+  /** The values of fields that refer to something, all of it made for this user. */
+  given: Given
+  /** Calls `/api/me` + path + `suffix`. */
+  call(method: string, suffix?: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Creates a row; the test fails when that is refused. */
+  create(body: Body): Promise<Json>
+  /** Every row of the list, page by page; `query` starts with `&`. */
+  all(query?: string): Promise<Json[]>
+}
+
+/**
+ * A resource's collection for a user, with whatever must exist before a row of it can: the one place to extend when a
+ * declaration can say more (a parent to create for a child's path, rows to refer to for `given`).
+ */
+export async function collectionOf(resource: Resource, user?: User): Promise<Collection> {
+  const owner = user ?? (await newUser())
+  const path = `/${resource.name}`
+  const call: Collection['call'] = (method, suffix = '', body, headers) =>
+    owner.call(method, `${path}${suffix}`, body, headers)
+  return {
+    user: owner,
+    path,
+    given: {},
+    call,
+    async create(body) {
+      const answer = await call('POST', '', body)
+      expect(answer.status, `${JSON.stringify(body)} → ${answer.text}`).toBe(201)
+      return answer.body
+    },
+    async all(query = '') {
+      const rows: Json[] = []
+      for (let cursor = ''; ;) {
+        const { status, body, text } = await call('GET', `?limit=100${query}${cursor && `&cursor=${cursor}`}`)
+        expect(status, text).toBe(200)
+        rows.push(...body[resource.name])
+        if (body.next_cursor === null) return rows
+        cursor = body.next_cursor
+      }
+    },
+  }
+}
+
+/** A method and a path (`/`, `/:id`, `/:id/verb`) that a resource answers. */
+export interface Route {
+  method: string
+  path: string
+}
+
+/** Every route of a resource, those beside its declaration included. */
+export function routesOf(resource: Resource): Route[] {
+  const beside = verbs.filter(([of]) => of === resource).flatMap(([, routes]) => routes.routes)
+  const all = [...routesFor(resource).routes, ...beside].filter(({ method }) => method !== 'ALL')
+  const unique = new Map(all.map(({ method, path }) => [`${method} ${path}`, { method, path }]))
+  return [...unique.values()]
+}
+
+/** The routes that do something to one row beyond the five of every resource: `PATCH /:id/verb`. */
+export function rowVerbsOf(resource: Resource): { method: string; suffix: string }[] {
+  return routesOf(resource)
+    .filter(({ path }) => /^\/:id\/[^/:]+$/.test(path))
+    .map(({ method, path }) => ({ method, suffix: path.replace('/:id', '') }))
+}
+
+/** The fields that the declaration computes, or that are computed from others: sending one may change another. */
+export function isCoupled(resource: Resource, name: string): boolean {
+  return name in resource.derive || Boolean(resource.writable.get(name)?.generated)
+}
+
+/** Asserts a problem document (RFC 9457) of this status, with the errors' paths when they are given. */
+export function expectProblem(answer: Answer, status: number, paths?: readonly string[]): void {
+  expect(answer.status, answer.text).toBe(status)
+  expect(answer.headers.get('Content-Type')).toBe('application/problem+json')
+  expect(answer.body).toMatchObject({
+    status,
+    type: expect.stringMatching(/^\/docs\/problems#[a-z_]+$/),
+    title: expect.any(String),
+    detail: expect.any(String),
+    instance: expect.stringMatching(/^\//),
+    request_id: answer.headers.get('X-Request-Id'),
+  })
+  if (paths) {
+    const named = answer.body.errors.map((error: { path: string }) => error.path)
+    expect(named, answer.text).toEqual(expect.arrayContaining([...paths]))
+  }
+}
+
+/** Every declared resource: what the generated suites run over. */
+export { resources }

@@ -1,0 +1,301 @@
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { parameterOf } from '../../src/query.ts'
+import { bodyOf, fieldValue, fieldsOf, moments, patchOf, type Body } from '../arbitraries.ts'
+import { newId, newUser, type Answer, type Json } from '../client.ts'
+import { collectionOf, resources, rowVerbsOf, type Collection } from '../collection.ts'
+
+const USERS = 3
+
+/** One random request; numbers choose among what exists when its turn comes. */
+interface Step {
+  actor: number
+  /** How the path names its user, and which other one it may be. */
+  named: 'me' | 'self' | 'encoded' | 'v1' | 'other' | 'other encoded' | 'odd'
+  other: number
+  verb: number
+  /** Whose row, and which. */
+  target: 'own' | 'other' | 'new' | 'other encoded'
+  row: number
+  body: Body
+  lies: Partial<Record<'id' | 'user_id' | 'revision' | 'deleted_at' | 'unknown', boolean>>
+  query: [name: string, value: string][]
+  cursor: 'none' | 'own' | 'other'
+  condition: 'none' | 'own' | 'other' | 'any'
+}
+
+/** What one user has, as the answers to its own requests say. */
+interface Model {
+  rows: Collection
+  canary: string
+  live: Map<string, Json>
+  trash: Map<string, Json>
+  /** Query strings of the pages that followed, cursor and all. */
+  pages: string[]
+}
+
+describe.each(resources)('$name', (resource) => {
+  const logged: string[] = []
+  beforeEach(() => {
+    for (const level of ['debug', 'log', 'info', 'warn', 'error'] as const) {
+      vi.spyOn(console, level).mockImplementation((...parts) => void logged.push(parts.join(' ')))
+    }
+  })
+  afterEach(() => vi.restoreAllMocks())
+
+  const verbs = [
+    ...['GET', 'GET', 'GET', 'POST', 'POST', 'POST'].map((method) => ({ method, suffix: '' })),
+    ...['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'POST'].map((method) => ({ method, suffix: '/:id' })),
+    ...rowVerbsOf(resource).map(({ method, suffix }) => ({ method, suffix: `/:id${suffix}` })),
+  ]
+
+  // The bodies are made before the users are, so what marks a user's texts is put in place of this.
+  const MARK = 'canary--------'
+  const parameters = [...listParameters()]
+  const step: fc.Arbitrary<Step> = fc.record(
+    {
+      actor: fc.nat(USERS - 1),
+      named: fc.constantFrom('me', 'me', 'me', 'self', 'encoded', 'v1', 'other', 'other encoded', 'odd'),
+      other: fc.integer({ min: 1, max: USERS - 1 }),
+      verb: fc.nat(verbs.length - 1),
+      target: fc.constantFrom('own', 'own', 'own', 'other', 'other', 'other encoded', 'new'),
+      row: fc.nat(),
+      body: fc.oneof(bodyOf(resource, { mark: MARK }), patchOf(resource, { mark: MARK })),
+      lies: fc.record(
+        {
+          id: fc.boolean(),
+          user_id: fc.boolean(),
+          revision: fc.boolean(),
+          deleted_at: rarely(),
+          unknown: rarely(),
+        },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+      query: fc.array(fc.oneof(...parameters), { maxLength: 3 }),
+      cursor: fc.constantFrom('none', 'none', 'own', 'other'),
+      condition: fc.constantFrom('none', 'none', 'none', 'own', 'other', 'any'),
+    },
+    { noNullPrototype: true },
+  )
+
+  function* listParameters(): Generator<fc.Arbitrary<[string, string]>> {
+    const named = (name: string, values: fc.Arbitrary<string>) =>
+      fc.tuple(fc.constant(name), values) as fc.Arbitrary<[string, string]>
+    yield named('limit', fc.constantFrom('1', '2', '100'))
+    yield named('offset', fc.constantFrom('0', '1', '3'))
+    yield named('trashed', fc.constantFrom('true', 'false'))
+    yield named('total', fc.constantFrom('true', 'false'))
+    yield named('user_id', fc.constantFrom('someone', '%'))
+    if (resource.sort.length) {
+      yield named('sort', fc.constantFrom(...resource.sort.flatMap((name) => [name, `-${name}`])))
+    }
+    if (resource.search.length) yield named('q', fc.constantFrom('a', 'x', 'c', '%', '-', `' OR 1=1 --`))
+    const fields = new Map(fieldsOf(resource).map((field) => [field.name, field]))
+    for (const filter of resource.filter) {
+      if (typeof filter === 'object' && !('has' in filter)) {
+        yield named(parameterOf(filter), moments)
+        continue
+      }
+      const field = fields.get(typeof filter === 'string' ? filter : filter.has)
+      const value =
+        field && field.shape.kind !== 'id' ? fieldValue(field) : fc.constantFrom('a', `' OR 1=1 --`)
+      yield named(
+        parameterOf(filter),
+        value.map((one) => String(Array.isArray(one) ? (one[0] ?? '') : one)),
+      )
+    }
+  }
+
+  function rarely(): fc.Arbitrary<boolean> {
+    return fc.nat(9).map((chance) => chance === 0)
+  }
+
+  test('no answer and no log line of one user ever holds what is another’s, and nobody changes another’s rows', async () => {
+    const outcomes = new Map<string, number>()
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 38, maxLength: 42, size: 'max' }), async (steps) => {
+        const models = await Promise.all(Array.from({ length: USERS }, newModel))
+        for (const one of steps) {
+          const outcome = await take(one, models)
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+        }
+        for (const model of models) await expectUntouched(model)
+      }),
+      { numRuns: 30, endOnFailure: true },
+    )
+    // The sequences did reach what they are about: every verb succeeded, and met rows and paths of others.
+    for (const { method, suffix } of verbs) {
+      if (suffix === '/:id' && method === 'POST') continue
+      expect([...outcomes.keys()], `${method} ${suffix} never succeeded`).toContain(`${method} ${suffix} 2xx`)
+    }
+    expect([...outcomes.keys()]).toEqual(
+      expect.arrayContaining(['others row 404', 'others path 403', 'others cursor 200']),
+    )
+  })
+
+  async function newModel(): Promise<Model> {
+    const rows = await collectionOf(resource, await newUser(`canary-user-${crypto.randomUUID()}`))
+    const canary = `k${crypto
+      .randomUUID()
+      .replaceAll('-', '')
+      .slice(0, MARK.length - 1)}`
+    const made: Model = { rows, canary, live: new Map(), trash: new Map(), pages: [] }
+    for (let at = 0; at < 2; at += 1) {
+      const [body] = fc.sample(bodyOf(resource, { mark: canary, given: rows.given }), 1)
+      const row = await rows.create(body ?? {})
+      made.live.set(row.id, row)
+    }
+    followed(made, await rows.call('GET', '?limit=1'))
+    return made
+  }
+
+  /** Sends the request of a step, checks the answer and the log, keeps the model, and says how it went. */
+  async function take(one: Step, models: readonly Model[]): Promise<string> {
+    const actor = models[one.actor] as Model
+    const other = models[(one.actor + one.other) % USERS] as Model
+    const verb = verbs[one.verb] as { method: string; suffix: string }
+    const id = targetOf(one, actor, other)
+    const path = pathOf(one, actor, other, verb.suffix, id)
+    const body = ['POST', 'PUT', 'PATCH'].includes(verb.method) ? bodyFor(one, actor, other) : undefined
+    const headers = conditionFor(one, actor, other, id)
+
+    logged.length = 0
+    const answer = await actor.rows.user.request(verb.method, path, body, headers)
+    const sent = decodeURIComponent(path) + JSON.stringify(body ?? '') + JSON.stringify(headers)
+    const what = `${verb.method} ${path} ${JSON.stringify(body)} ${JSON.stringify(headers)} → ${answer.status}`
+    expect(answer.status, `${what} ${answer.text}`).toBeLessThan(500)
+    expect(logged.length, 'log lines').toBeGreaterThan(0)
+    for (const model of models) {
+      if (model === actor) continue
+      for (const text of [answer.text, headersOf(answer), ...logged, cursorOf(answer)]) {
+        for (const secret of secretsOf(model, actor)) {
+          if (text.includes(secret) && !sent.includes(secret))
+            throw new Error(`${what} leaks ${secret}: ${text}`)
+        }
+      }
+    }
+
+    const foreign = one.named.startsWith('other') || one.named === 'odd'
+    if (foreign) expect(answer.status, what).toBe(403)
+    const missing = verb.suffix.startsWith('/:id') && verb.method !== 'POST' && !actor.live.has(id)
+    if (missing && !foreign) expect([404, 400, 422], what).toContain(answer.status)
+    keep(actor, verb, id, answer, what)
+    if (foreign) return 'others path 403'
+    if (missing && answer.status === 404 && other.live.has(id)) return 'others row 404'
+    if (one.cursor === 'other' && path.includes('cursor=') && answer.status === 200)
+      return 'others cursor 200'
+    return `${verb.method} ${verb.suffix} ${answer.status < 300 ? '2xx' : answer.status}`
+  }
+
+  function targetOf({ target, row }: Step, actor: Model, other: Model): string {
+    const own = [...actor.live.keys()]
+    const others = [...other.live.keys()]
+    const from = target === 'own' ? own : target === 'new' ? [] : others
+    return from[row % from.length] ?? newId()
+  }
+
+  function pathOf(one: Step, actor: Model, other: Model, suffix: string, id: string): string {
+    const users: Record<Step['named'], string> = {
+      me: '/api/me',
+      self: `/api/${actor.rows.user.id}`,
+      encoded: `/api/${encoded(actor.rows.user.id)}`,
+      v1: `/api/v1/${actor.rows.user.id}`,
+      other: `/api/${other.rows.user.id}`,
+      'other encoded': `/api/v1/${encoded(other.rows.user.id)}`,
+      odd: `/api/${actor.rows.user.id}%2F..%2F${other.rows.user.id}`,
+    }
+    const rest = suffix.replace('/:id', `/${one.target === 'other encoded' ? encoded(id) : id}`)
+    const pages = one.cursor === 'none' || suffix ? [] : (one.cursor === 'own' ? actor : other).pages
+    const query = suffix ? '' : new URLSearchParams(Object.fromEntries(one.query)).toString()
+    const search = pages[one.row % pages.length] ?? (query && `?${query}`)
+    return `${users[one.named]}${actor.rows.path}${rest}${search}`
+  }
+
+  function bodyFor(one: Step, actor: Model, other: Model): Body {
+    const [theirs = newId()] = other.live.keys()
+    const lies: Body = {
+      id: theirs,
+      user_id: other.rows.user.id,
+      revision: 1,
+      deleted_at: '2026-01-01T00:00:00.000Z',
+      unknown: 1,
+    }
+    const told = Object.entries(lies).filter(([name]) => one.lies[name as keyof Step['lies']])
+    return JSON.parse(
+      JSON.stringify({ ...one.body, ...Object.fromEntries(told) }).replaceAll(MARK, actor.canary),
+    ) as Body
+  }
+
+  function conditionFor(one: Step, actor: Model, other: Model, id: string): Record<string, string> {
+    if (one.condition === 'none') return {}
+    if (one.condition === 'any') return { 'If-Match': '*', 'If-None-Match': '"1"' }
+    const rows = (one.condition === 'own' ? actor : other).live
+    const revision = (rows.get(id) ?? [...rows.values()].at(0))?.revision
+    return { 'If-Match': `"${revision ?? 1}"` }
+  }
+
+  function keep(
+    actor: Model,
+    verb: { method: string; suffix: string },
+    id: string,
+    answer: Answer,
+    what: string,
+  ) {
+    if (answer.status >= 300 || verb.method === 'HEAD') return
+    const { user } = actor.rows
+    if (verb.method === 'GET' && verb.suffix === '') {
+      for (const row of answer.body[resource.name]) {
+        expect(row, what).toMatchObject({ user_id: user.id })
+        expect(actor.live.has(row.id) || actor.trash.has(row.id), what).toBe(true)
+      }
+      followed(actor, answer)
+      return
+    }
+    if (verb.method === 'DELETE') {
+      actor.trash.set(id, actor.live.get(id))
+      actor.live.delete(id)
+      return
+    }
+    expect(answer.body, what).toMatchObject({ user_id: user.id })
+    if (verb.method === 'GET') expect(answer.body, what).toEqual(actor.live.get(id))
+    actor.live.set(answer.body.id, answer.body)
+  }
+
+  /** Notes where the next page is, for any user to try. */
+  function followed(model: Model, { headers }: Answer): void {
+    const [, next] = /<[^?>]*(\?[^>]*)>/.exec(headers.get('Link') ?? '') ?? []
+    if (next) model.pages.push(next)
+  }
+
+  async function expectUntouched(model: Model): Promise<void> {
+    const byId = (rows: Iterable<Json>) => [...rows].toSorted((one, other) => (one.id < other.id ? -1 : 1))
+    expect(byId(await model.rows.all())).toEqual(byId(model.live.values()))
+    const written = (row: Json) => [row.id, ...fieldsOf(resource).map(({ name }) => row[name])]
+    const trash = await model.rows.all('&trashed=true')
+    expect(byId(trash).map(written)).toEqual(byId(model.trash.values()).map(written))
+  }
+
+  /** What only this user may see: its name, its canary and the ids of its rows that the actor has not taken for its own. */
+  function secretsOf(model: Model, actor: Model): string[] {
+    const ids = [...model.live.keys(), ...model.trash.keys()]
+    return [
+      model.canary,
+      model.rows.user.id,
+      ...ids.filter((id) => !actor.live.has(id) && !actor.trash.has(id)),
+    ]
+  }
+})
+
+function encoded(text: string): string {
+  return [...text].map((letter) => `%${letter.charCodeAt(0).toString(16).padStart(2, '0')}`).join('')
+}
+
+function headersOf({ headers }: Answer): string {
+  return JSON.stringify([...headers])
+}
+
+/** What the cursor of a page says, since it is only encoded. */
+function cursorOf({ body }: Answer): string {
+  const cursor: unknown = body?.next_cursor
+  return typeof cursor === 'string' ? atob(cursor.replaceAll('-', '+').replaceAll('_', '/')) : ''
+}

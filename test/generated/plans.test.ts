@@ -1,0 +1,165 @@
+import { env } from 'cloudflare:workers'
+import * as fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parameterOf } from '../../src/query.ts'
+import type { FilterDeclaration, Resource } from '../../src/resource.ts'
+import { fullBodyOf, leastBodyOf, patchOf } from '../arbitraries.ts'
+import type { Json } from '../client.ts'
+import { collectionOf, resources, rowVerbsOf, type Collection } from '../collection.ts'
+import { recordedApp } from '../recorder.ts'
+
+/** A statement that was run, and the request that ran it. */
+interface Seen {
+  sql: string
+  parameters: unknown[]
+  request: string
+}
+
+describe.each(resources)('$name', (resource) => {
+  const app = recordedApp()
+  const seen = new Map<string, Seen>()
+  let rows: Collection
+  let live: Json
+  let trashed: Json
+
+  async function send(method: string, suffix: string, body?: unknown, headers?: Record<string, string>) {
+    const path = `/api/me${rows.path}${suffix}`
+    const answer = await app.fetch(method, path, body, { ...rows.user.authorization, ...headers })
+    const trips = app.taken()
+    expect(trips, `round trips of ${method} ${path}: ${answer.text}`).toHaveLength(1)
+    for (const statement of trips.flat()) {
+      if (!seen.has(statement.sql)) seen.set(statement.sql, { ...statement, request: `${method} ${suffix}` })
+    }
+    return answer
+  }
+
+  // Two equal rows with a value in every field and two with as little as can be, alive and in the trash: whatever the
+  // filters, a page of one ends before another row, and before one whose sort key is null.
+  beforeAll(async () => {
+    rows = await collectionOf(resource)
+    const full = sample(fullBodyOf(resource, rows))
+    const least = sample(leastBodyOf(resource, rows))
+    for (const body of [full, full, least, least]) {
+      live = await rows.create(body)
+      trashed = await rows.create(body)
+      await rows.call('DELETE', `/${trashed.id}`)
+    }
+    live = (await rows.all())[2]
+  })
+
+  test('a list reads by the owner alone, whatever its filters, order, page, search and total', async () => {
+    const sorts = ['', ...resource.sort.flatMap((name) => [`&sort=${name}`, `&sort=-${name}`])]
+    let deep = 0
+    for (const filters of singlesAndPairs(resource.filter)) {
+      const filter = filters
+        .map((one) => `&${parameterOf(one)}=${encodeURIComponent(valueOf(one, live))}`)
+        .join('')
+      for (const sort of sorts) {
+        for (const trash of ['', '&trashed=true']) {
+          for (let cursor = ''; ;) {
+            const { status, text, body } = await send('GET', `?limit=1${filter}${sort}${trash}${cursor}`)
+            expect(status, text).toBe(200)
+            if (!body.next_cursor) break
+            cursor = `&cursor=${body.next_cursor}`
+            deep += 1
+          }
+        }
+        for (const more of [
+          '&total=true',
+          '&offset=1',
+          ...searches(resource),
+          ...searches(resource, '&total=true'),
+        ]) {
+          const { status, text } = await send('GET', `?limit=1${filter}${sort}${more}`)
+          expect(status, text).toBe(200)
+        }
+      }
+    }
+    expect(deep).toBeGreaterThan(sorts.length)
+  })
+
+  test('every other request reaches its row by the owner and the id', async () => {
+    const patch = sample(patchOf(resource, rows))
+    const full = sample(fullBodyOf(resource, rows))
+    const { body: made } = await send('POST', '', full)
+    for (const headers of [{}, { 'If-Match': '"1"' }]) {
+      await send('GET', `/${made.id}`, undefined, headers)
+      await send('PUT', `/${made.id}`, full, headers)
+      await send('PATCH', `/${made.id}`, patch, headers)
+      for (const { method, suffix } of rowVerbsOf(resource)) {
+        await send(method, `/${made.id}${suffix}`, undefined, headers)
+      }
+      await send('DELETE', `/${made.id}`, undefined, headers)
+    }
+    await send('POST', '', sample(leastBodyOf(resource, rows)))
+  })
+
+  // Last, over the statements of the tests above.
+  test('no statement scans a table or reaches rows other than by their owner', async () => {
+    expect(seen.size).toBeGreaterThan(0)
+    const faults: string[] = []
+    for (const { sql, parameters, request } of seen.values()) {
+      const { results } = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .bind(...parameters)
+        .all<{ detail: string }>()
+      for (const { detail } of results) {
+        const missing = missingIndex(resource, detail)
+        if (missing) faults.push(`${request}: ${detail}: ${missing}`)
+      }
+    }
+    expect(faults).toEqual([])
+  })
+
+  afterAll(() => console.info(`${resource.name}: ${seen.size} statements explained`))
+})
+
+test('a scan of the table and a search by anything but the owner are told from what is allowed', () => {
+  const [resource] = resources
+  if (!resource) throw new Error('no resource is declared')
+  const { name } = resource
+  for (const detail of [
+    `SCAN ${name}`,
+    `SCAN ${name} USING INDEX x`,
+    `SEARCH ${name} USING INDEX x (deleted_at>?)`,
+  ]) {
+    expect(missingIndex(resource, detail)).toContain(`(user_id, `)
+  }
+  for (const detail of [
+    `SEARCH ${name} USING PRIMARY KEY (user_id=?)`,
+    `SEARCH ${name} USING COVERING INDEX x (user_id=? AND a>?)`,
+    'SCAN json_each VIRTUAL TABLE INDEX 1:',
+    'USE TEMP B-TREE FOR ORDER BY',
+    'CORRELATED SCALAR SUBQUERY 1',
+  ]) {
+    expect(missingIndex(resource, detail)).toBeUndefined()
+  }
+})
+
+/** What a line of a query plan lacks; undefined for one that reads one owner's rows at most. */
+function missingIndex(resource: Resource, detail: string): string | undefined {
+  const [, how, table] = /^(SCAN|SEARCH) (\S+)/.exec(detail) ?? []
+  if (!how || /VIRTUAL TABLE|CONSTANT ROW/.test(detail)) return undefined
+  if (how === 'SEARCH' && /\(user_id=\?/.test(detail)) return undefined
+  return `add an index to ${table ?? resource.name} on (user_id, …the columns of this request)`
+}
+
+function singlesAndPairs(filters: readonly FilterDeclaration[]): FilterDeclaration[][] {
+  const pairs = filters.flatMap((one, at) => filters.slice(at + 1).map((other) => [one, other]))
+  return [[], ...filters.map((one) => [one]), ...pairs]
+}
+
+/** A value of a filter that the row passes. */
+function valueOf(filter: FilterDeclaration, row: Json): string {
+  if (typeof filter === 'string') return String(row[filter])
+  if ('has' in filter) return row[filter.has][0]
+  return row['from' in filter ? filter.from : filter.upTo]
+}
+
+function searches(resource: Resource, more = ''): string[] {
+  return resource.search.length ? [`&q=x${more}`, `&q=${encodeURIComponent('é')}${more}`] : []
+}
+
+function sample<Value>(arbitrary: fc.Arbitrary<Value>): Value {
+  const [value] = fc.sample(arbitrary, { numRuns: 1, seed: 1 })
+  return value as Value
+}

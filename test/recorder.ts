@@ -1,0 +1,82 @@
+import { env } from 'cloudflare:workers'
+import { createApp } from '../src/app.ts'
+import type { Bindings } from '../src/env.ts'
+import { resources, verbs } from '../src/resources/index.ts'
+import type { Answer } from './client.ts'
+
+/** A statement as it went to D1. */
+export interface Recorded {
+  sql: string
+  parameters: unknown[]
+}
+
+/** The app over a D1 binding that writes down what passes through it. */
+export interface RecordedApp {
+  fetch(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Each round trip since the last call of {@link RecordedApp.taken}: its statements. */
+  taken(): Recorded[][]
+}
+
+/** The whole app of `createApp`, as deployed unless told otherwise, over the real D1, recorded. */
+export function recordedApp(app = createApp(resources, verbs)): RecordedApp {
+  let trips: Recorded[][] = []
+  const bindings: Bindings = { ...env, DB: recording(env.DB, (trip) => trips.push(trip)) }
+  return {
+    async fetch(method, path, body, headers) {
+      const response = await app.fetch(
+        new Request(`https://api.test${path}`, {
+          method,
+          headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+          ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        }),
+        bindings,
+      )
+      const text = await response.text()
+      const json = text && response.headers.get('Content-Type')?.includes('json')
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        body: json ? JSON.parse(text) : undefined,
+      }
+    },
+    taken() {
+      const taken = trips
+      trips = []
+      return taken
+    },
+  }
+}
+
+/** Only what runs as a batch of a session gets through, so that nothing can run unseen. */
+function recording(db: D1Database, onTrip: (trip: Recorded[]) => void): D1Database {
+  const recorded = new WeakMap<D1PreparedStatement, Recorded>()
+  const withSession: D1Database['withSession'] = (start) => {
+    const session = db.withSession(start)
+    return only<D1DatabaseSession>({
+      getBookmark: () => session.getBookmark(),
+      prepare: (sql: string) =>
+        only<D1PreparedStatement>({
+          bind: (...parameters: unknown[]) => {
+            const bound = session.prepare(sql).bind(...parameters)
+            recorded.set(bound, { sql, parameters })
+            return bound
+          },
+        }),
+      batch: <Row>(statements: D1PreparedStatement[]) => {
+        onTrip(statements.map((statement) => recorded.get(statement) ?? { sql: 'unknown', parameters: [] }))
+        return session.batch<Row>(statements)
+      },
+    })
+  }
+  return only<D1Database>({ withSession })
+}
+
+function only<Whole>(part: Partial<Whole>): Whole {
+  return new Proxy(part, {
+    get(target, name) {
+      if (name in target) return Reflect.get(target, name)
+      throw new Error(`the recorder does not know ${String(name)}`)
+    },
+  }) as Whole
+}
