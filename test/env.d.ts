@@ -1,7 +1,4 @@
 declare namespace Cloudflare {
-  interface GlobalProps {
-    mainModule: typeof import('../src/index.ts')
-  }
   interface Env {
     JWT_SECRET: string
     /** Private keys (JWK) of the identity provider that the tests run, by algorithm. */
