@@ -1,6 +1,7 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
 import { defineConfig } from 'vitest/config'
 import { identityProvider } from './test/identity-provider.ts'
+import { closingLine } from './test/reporter.ts'
 
 const provider = await identityProvider()
 
@@ -23,6 +24,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     setupFiles: ['./test/setup.ts'],
     testTimeout: 60_000,
+    reporters: ['default', closingLine()],
     silent: 'passed-only',
     coverage: {
       provider: 'istanbul',
