@@ -5,6 +5,7 @@ import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-worker
 import { defineConfig } from 'vitest/config'
 import { generateMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
+import { closingLine } from './test/reporter.ts'
 
 const provider = await identityProvider()
 
@@ -40,6 +41,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     setupFiles: ['./test/setup.ts'],
     testTimeout: 60_000,
+    reporters: ['default', closingLine()],
     silent: 'passed-only',
     coverage: {
       provider: 'istanbul',

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 
 /** The migrations of a folder in the order they are applied. */
 export function migrationFiles(folder: string): string[] {
@@ -24,31 +23,26 @@ export function statementsOf(folder: string, file: string): string[] {
 
 /**
  * Lets drizzle-kit write the migration from `out`'s last snapshot to `schema` (a glob of TypeScript files), then finishes
- * the SQL. Returns the files it added: none when nothing has changed.
+ * the SQL. Returns the files it added: none when nothing has changed. Throws what drizzle-kit printed when it failed.
  */
 export function generateMigration(schema: string, out: string, name?: string): string[] {
   const before = new Set(migrationFiles(out))
-  const args = ['generate', '--dialect=sqlite', `--schema=${schema}`, `--out=${out}`]
-  execFileSync('drizzle-kit', name ? [...args, `--name=${name}`] : args, {
-    stdio: ['ignore', 'ignore', 'inherit'],
+  // drizzle-kit reads an absolute path as one below the working directory.
+  const args = ['generate', '--dialect=sqlite', `--schema=${schema}`, `--out=${relative('', out)}`]
+  const printed = execFileSync('drizzle-kit', name ? [...args, `--name=${name}`] : args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    encoding: 'utf8',
   })
   const added = migrationFiles(out).filter((file) => !before.has(file))
+  // It exits with 0 whatever happens.
+  if (!added.length && !printed.includes('No schema changes')) {
+    throw new Error(`drizzle-kit failed:\n${printed}`)
+  }
   for (const file of added) {
     const path = join(out, file)
     writeFileSync(path, finish(readFileSync(path, 'utf8')))
   }
   return added
-}
-
-/** Whether the declarations of `schema` say something that the migrations of `out` do not. Writes nothing. */
-export function isStale(schema: string, out: string): boolean {
-  const copy = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
-  try {
-    cpSync(out, copy, { recursive: true })
-    return generateMigration(schema, copy).length > 0
-  } finally {
-    rmSync(copy, { recursive: true })
-  }
 }
 
 /** The tables whose rows a migration can lose: dropped, rebuilt, or with a column dropped. */

@@ -1,4 +1,5 @@
 import { Hono, type Context } from 'hono'
+import * as z from 'zod'
 import type { Row } from './database.ts'
 import type { App } from './env.ts'
 import { jsonOnly, validBody } from './http/body.ts'
@@ -28,7 +29,8 @@ export interface Verb {
 export function routesFor(resource: Resource): Hono<App> {
   const routes = new Hono<App>()
 
-  routes.get('/', validQuery(listQueryFor(resource)), async (c) => {
+  // Lazy, because a Worker's start has to build what every resource declares, and an isolate lists few of them.
+  routes.get('/', validQuery(z.lazy(() => listQueryFor(resource))), async (c) => {
     const { ancestors } = scopeOf(c, resource)
     const query = toListQuery(resource, c.req.valid('query'), Object.values(ancestors).join('/'))
     const { rows, next, total } = await storeOf(c, resource).list(query)

@@ -1,7 +1,4 @@
 declare namespace Cloudflare {
-  interface GlobalProps {
-    mainModule: typeof import('../src/index.ts')
-  }
   interface Env {
     JWT_SECRET: string
     /** A D1 database without any migration. */

@@ -1,5 +1,4 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { Response, type Request } from 'miniflare'
 
 const ALGORITHMS = ['EdDSA', 'ES256', 'RS256', 'PS256']
 

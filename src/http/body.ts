@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts'
 import { fieldErrors } from './validation.ts'
 
 /** The largest body taken, in bytes. */
-export const MAX_BODY = 64 * 1024
+const MAX_BODY = 64 * 1024
 
 /** Refuses a larger body with `body_too_large`, before anything else looks at the request. */
 export const bodyLimit = honoBodyLimit({

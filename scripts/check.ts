@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import config from '../drizzle.config.ts'
+import { generateMigration } from './migrations.ts'
+import { startupMilliseconds } from './startup.ts'
+import { wranglerEnvironment } from './wrangler.ts'
+
+/** The largest Worker, minified and gzipped, in bytes. */
+const MAX_BUNDLE = 75 * 1024
+/** The CPU time a start may take, in milliseconds, and how many profiles may be taken to find one that shows it. */
+const MAX_STARTUP = 20
+const PROFILES = 8
+
+/** One thing that can be wrong. Resolves to a remark for its line; throws with what to show when it fails. */
+interface Step {
+  name: string
+  run: () => Promise<string>
+}
+
+/** Pages derived from the declarations, as committed: the bundle's build step writes them again. */
+const derivedPages = ['openapi.json', 'docs/problems.html'].map((page) => ({
+  page,
+  committed: readFileSync(join('public', page), 'utf8'),
+}))
+
+const scratch = mkdtempSync(join(tmpdir(), 'freehold-check-'))
+const bundle = join(scratch, 'worker.bundle')
+
+const independent: Step[] = [
+  { name: 'bundle', run: bundleSize },
+  { name: 'unused code', run: () => output('knip') },
+  { name: 'types', run: () => output('tsc') },
+  { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
+  { name: 'migrations', run: migrationsFresh },
+  { name: 'docs', run: docsFresh },
+  { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
+  { name: 'format', run: () => output('oxfmt', '--check', '.') },
+]
+
+let failed = 0
+try {
+  const waiting = independent.values()
+  await Promise.all([work(waiting), work(waiting)])
+  // Alone on the machine, because it measures time.
+  await work([{ name: 'startup', run: startup }].values())
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
+console.log(failed ? `\n${failed} failed` : '\nEverything holds.')
+process.exitCode = failed ? 1 : 0
+
+async function work(steps: Iterator<Step, undefined> & Iterable<Step>): Promise<void> {
+  for (const { name, run } of steps) {
+    const started = performance.now()
+    const took = () => `${((performance.now() - started) / 1000).toFixed(1)} s`.padStart(7)
+    try {
+      const remark = await run()
+      console.log(`ok    ${name.padEnd(12)}${took()}  ${remark}`)
+    } catch (error) {
+      failed += 1
+      console.log(
+        `FAIL  ${name.padEnd(12)}${took()}\n${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+}
+
+/** The declarations say nothing that the migrations do not, and every table is as the engine needs it. */
+async function migrationsFresh(): Promise<string> {
+  const copy = join(scratch, 'migrations')
+  cpSync(config.out ?? 'migrations', copy, { recursive: true })
+  const added = generateMigration(String(config.schema), copy)
+  if (added.length) {
+    const [first = ''] = added
+    throw new Error(`Run npm run migrate:new. It would add:\n${readFileSync(join(copy, first), 'utf8')}`)
+  }
+  const files = readdirSync(copy).filter((file) => file.endsWith('.sql'))
+  const tables = files.flatMap((file) => createdTables(readFileSync(join(copy, file), 'utf8')))
+  const loose = tables.filter((table) => !table.endsWith(') STRICT, WITHOUT ROWID'))
+  if (loose.length) throw new Error(`Not STRICT, WITHOUT ROWID:\n${loose.join('\n')}`)
+  if (!tables.length) throw new Error('The migrations create no table.')
+  return `${tables.length} STRICT, WITHOUT ROWID`
+}
+
+/** The committed pages are what the declarations make of them. */
+async function docsFresh(): Promise<string> {
+  const made = join(scratch, 'public')
+  await output('node', 'scripts/docs.ts', made)
+  const stale = derivedPages.filter(({ page, committed }) => readFileSync(join(made, page), 'utf8') !== committed)
+  if (stale.length) {
+    throw new Error(`Run npm run docs and commit: ${stale.map(({ page }) => `public/${page}`).join(', ')}`)
+  }
+  return derivedPages.map(({ page }) => page).join(', ')
+}
+
+function createdTables(migration: string): string[] {
+  const statements = migration.split(/;|--> statement-breakpoint/).map((statement) => statement.trim())
+  return statements.filter((statement) => /^CREATE (TEMP )?TABLE\b/i.test(statement))
+}
+
+/** Builds what `wrangler deploy` would upload. */
+async function bundleSize(): Promise<string> {
+  await output('wrangler', 'deploy', '--dry-run', `--outdir=${scratch}/worker`, `--outfile=${bundle}`)
+  const { byteLength } = gzipSync(readFileSync(join(scratch, 'worker', 'index.js')), { level: 9 })
+  const size = `${(byteLength / 1024).toFixed(1)} KiB gzipped`
+  if (byteLength > MAX_BUNDLE) throw new Error(`${size}, more than ${MAX_BUNDLE / 1024} KiB`)
+  return `${size} of ${MAX_BUNDLE / 1024}`
+}
+
+/** Starts what was built. Whatever else the machine does can only add to a profile, so the first that is short enough settles it. */
+async function startup(): Promise<string> {
+  let lowest = Number.POSITIVE_INFINITY
+  for (let taken = 1; taken <= PROFILES && lowest >= MAX_STARTUP; taken += 1) {
+    const file = join(scratch, 'startup.cpuprofile')
+    await output('wrangler', 'check', 'startup', `--worker=${bundle}`, `--outfile=${file}`)
+    lowest = Math.min(lowest, startupMilliseconds(readFileSync(file, 'utf8')))
+  }
+  const time = `${lowest.toFixed(1)} ms of CPU`
+  if (lowest >= MAX_STARTUP) throw new Error(`${time} in the best of ${PROFILES}, not under ${MAX_STARTUP}`)
+  return `${time}, limit ${MAX_STARTUP}`
+}
+
+/** Runs a tool of ours. Throws all that it printed when it fails. */
+function output(command: string, ...args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: wranglerEnvironment })
+    let printed = ''
+    child.stdout.on('data', (chunk) => (printed += String(chunk)))
+    child.stderr.on('data', (chunk) => (printed += String(chunk)))
+    child.on('error', reject)
+    child.on('close', (code) => (code === 0 ? resolve('') : reject(new Error(printed.trim()))))
+  })
+}
