@@ -89,7 +89,9 @@ async function migrationsFresh(): Promise<string> {
 async function docsFresh(): Promise<string> {
   const made = join(scratch, 'public')
   await output('node', 'scripts/docs.ts', made)
-  const stale = derivedPages.filter(({ page, committed }) => readFileSync(join(made, page), 'utf8') !== committed)
+  const stale = derivedPages.filter(
+    ({ page, committed }) => readFileSync(join(made, page), 'utf8') !== committed,
+  )
   if (stale.length) {
     throw new Error(`Run npm run docs and commit: ${stale.map(({ page }) => `public/${page}`).join(', ')}`)
   }
