@@ -14,9 +14,11 @@ export function developmentSecret(): string {
   }
   const { JWT_SECRET, BETTER_AUTH_SECRET } = parseEnv(readFileSync(FILE, 'utf8'))
   const secret = JWT_SECRET || BETTER_AUTH_SECRET
-  if (secret && Buffer.byteLength(secret) >= SECRET_BYTES) return secret
-  console.error(
-    `.dev.vars needs a JWT_SECRET of at least ${SECRET_BYTES} bytes. Add one, or delete the file: a new one is made then.`,
-  )
-  process.exit(1)
+  if (!secret || Buffer.byteLength(secret) < SECRET_BYTES) {
+    console.error(
+      `.dev.vars needs a JWT_SECRET of at least ${SECRET_BYTES} bytes. Add one, or delete the file: a new one is made then.`,
+    )
+    process.exit(1)
+  }
+  return secret
 }

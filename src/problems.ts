@@ -7,7 +7,7 @@ import { log } from './http/log.ts'
  * The closed table of everything that can go wrong: `type` → HTTP status, a title and what it means.
  * The type is stable and is the fragment of the problem's `type` URI (RFC 9457 §3.1.1); `/docs/problems` prints this table.
  */
-const problemTypes = {
+export const problemTypes = {
   malformed_json: [400, 'Malformed JSON', 'The body is not well-formed JSON in UTF-8.'],
   empty_patch: [400, 'Nothing to change', 'A PATCH must name at least one writable field.'],
   missing_credentials: [

@@ -63,7 +63,7 @@ export interface Route {
 
 /** Every route of a resource, those beside its declaration included. */
 export function routesOf(resource: Resource): Route[] {
-  const beside = verbs.filter(([of]) => of === resource).flatMap(([, routes]) => routes.routes)
+  const beside = verbs.filter((verb) => verb.resource === resource).flatMap(({ routes }) => routes.routes)
   const all = [...routesFor(resource).routes, ...beside].filter(({ method }) => method !== 'ALL')
   const unique = new Map(all.map(({ method, path }) => [`${method} ${path}`, { method, path }]))
   return [...unique.values()]

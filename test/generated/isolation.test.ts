@@ -79,8 +79,7 @@ describe.each(resources)('$name', (resource) => {
   )
 
   function* listParameters(): Generator<fc.Arbitrary<[string, string]>> {
-    const named = (name: string, values: fc.Arbitrary<string>) =>
-      fc.tuple(fc.constant(name), values) as fc.Arbitrary<[string, string]>
+    const named = (name: string, values: fc.Arbitrary<string>) => fc.tuple(fc.constant(name), values)
     yield named('limit', fc.constantFrom('1', '2', '100'))
     yield named('offset', fc.constantFrom('0', '1', '3'))
     yield named('trashed', fc.constantFrom('true', 'false'))
