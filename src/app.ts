@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { getPath } from 'hono/utils/url'
 import { authenticate } from './auth/authenticate.ts'
 import { requireOwner } from './auth/require-owner.ts'
+import { changesFor } from './changes.ts'
 import type { App } from './env.ts'
 import { health } from './health.ts'
 import { bodyLimit } from './http/body.ts'
@@ -28,6 +29,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
 
   app.use('/api/*', noStore, bodyLimit, authenticate)
   app.use('/api/:user_id/*', requireOwner, session)
+  app.route('/api/:user_id/changes', changesFor(resources))
   for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
   for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))
 

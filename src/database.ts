@@ -1,6 +1,6 @@
 import { log } from './http/log.ts'
-import { Problem, type ProblemType } from './problems.ts'
-import type { BoundStatement } from './statement.ts'
+import { isProblemType, Problem, type ProblemType } from './problems.ts'
+import type { BoundStatement } from './sql/statement.ts'
 
 /** What a request has cost so far, from D1's own `meta`. */
 export interface Cost {
@@ -20,15 +20,19 @@ export interface Database {
   /**
    * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
    * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
-   * nothing of the batch is stored, except after a timeout, where it is not known.
+   * nothing of the batch is stored, except after the last two, where it is not known. `repeatable` says that doing it
+   * twice does no harm, so it is tried again after a passing fault.
    */
-  batch(statements: readonly BoundStatement[]): Promise<Row[][]>
+  batch(statements: readonly BoundStatement[], repeatable?: boolean): Promise<Row[][]>
   /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
   bookmark(): string | null
 }
 
-/** How long D1 may take to answer, in milliseconds. */
+/** How long D1 may take to answer, all tries together, in milliseconds. */
 const DEADLINE = 5_000
+/** How often a repeatable batch is tried, and how long the first wait is, in milliseconds; each next one is twice as long. */
+const TRIES = 4
+const FIRST_WAIT = 50
 
 /**
  * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
@@ -36,20 +40,33 @@ const DEADLINE = 5_000
  */
 export function openDatabase(binding: D1Database, start: D1SessionBookmark, cost: Cost): Database {
   const session = binding.withSession(start)
+
+  async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
+    cost.batches += 1
+    try {
+      const prepared = statements.map(({ sql, parameters }) => session.prepare(sql).bind(...parameters))
+      const results = await session.batch<Row>(prepared)
+      for (const { meta } of results) {
+        cost.rowsRead += meta.rows_read
+        cost.rowsWritten += meta.rows_written
+      }
+      return results.map(({ results: rows }) => rows)
+    } catch (error) {
+      const problem = asProblem(error)
+      const passing = problem instanceof Problem && problem.type === 'database_unavailable'
+      if (!passing || tries <= 1) throw problem
+      // Jitter, so that everybody whom the same fault hit does not come back at once.
+      const wait = FIRST_WAIT * 2 ** (TRIES - tries)
+      await scheduler.wait(wait * (0.5 + Math.random()))
+      return attempt(statements, tries - 1)
+    }
+  }
+
   return {
-    async batch(statements) {
+    async batch(statements, repeatable = false) {
       const started = performance.now()
-      cost.batches += 1
       try {
-        const prepared = statements.map(({ sql, parameters }) => session.prepare(sql).bind(...parameters))
-        const results = await withinDeadline(session.batch<Row>(prepared))
-        for (const { meta } of results) {
-          cost.rowsRead += meta.rows_read
-          cost.rowsWritten += meta.rows_written
-        }
-        return results.map(({ results: rows }) => rows)
-      } catch (error) {
-        throw asProblem(error)
+        return await withinDeadline(attempt(statements, repeatable ? TRIES : 1))
       } finally {
         cost.ms += performance.now() - started
       }
@@ -70,7 +87,6 @@ async function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
-  [/assertion: row_not_found\b/, 'row_not_found'],
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
   [/no such (table|column)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
@@ -81,8 +97,8 @@ const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
 function asProblem(error: unknown): Error {
   if (error instanceof Problem) return error
   const message = error instanceof Error ? error.message : ''
-  const reference = /assertion: invalid_reference (\w+)/.exec(message)?.[1]
-  if (reference) return invalidReference(reference)
+  const assertion = assertionIn(message)
+  if (assertion) return assertion
   const problem = faults.find(([pattern]) => pattern.test(message))?.[1]
   if (problem === 'misconfigured') {
     log('error', {
@@ -93,9 +109,15 @@ function asProblem(error: unknown): Error {
   return problem ? new Problem(problem) : asError(error)
 }
 
-function invalidReference(path: string): Problem {
-  const message = 'is not the id of one of your own live rows'
-  return new Problem('invalid_body', { errors: [{ path, code: 'invalid_reference', message }] })
+/** The problem that a failed assertion names: `stale_revision`, `invalid_reference project_id`, either with `#57` for a bulk. */
+function assertionIn(message: string): Problem | undefined {
+  const [, name = '', field, at] = /assertion: (\w+)(?: (\w+))?(?: #(\d+))?/.exec(message) ?? []
+  const index = at === undefined ? {} : { index: Number(at) }
+  if (isProblemType(name)) return new Problem(name, index)
+  if (name !== 'invalid_reference' || !field) return undefined
+  const path = at === undefined ? field : `operations[${at}].data.${field}`
+  const error = { path, code: name, message: 'is not the id of one of your own live rows' }
+  return new Problem('invalid_body', { errors: [error], ...index })
 }
 
 function asError(error: unknown): Error {

@@ -10,6 +10,11 @@ import { log } from './http/log.ts'
 export const problemTypes = {
   malformed_json: [400, 'Malformed JSON', 'The body is not well-formed JSON in UTF-8.'],
   empty_patch: [400, 'Nothing to change', 'A PATCH must name at least one writable field.'],
+  malformed_key: [
+    400,
+    'Malformed Idempotency-Key',
+    'An `Idempotency-Key` is 1–255 visible ASCII characters.',
+  ],
   missing_credentials: [
     401,
     'Credentials required',
@@ -25,6 +30,13 @@ export const problemTypes = {
   row_not_found: [404, 'No such row', 'There is no row with this id, or it is in the trash.'],
   method_not_allowed: [405, 'Method not allowed', 'This path answers other methods: see the `Allow` header.'],
   id_taken: [409, 'Id taken', 'A row with this id exists already, perhaps in the trash.'],
+  key_used: [409, 'Key in use', 'This `Idempotency-Key` was just forgotten. Send the request again.'],
+  row_gone: [410, 'Row gone', 'What this `Idempotency-Key` wrote has been deleted since.'],
+  cursor_expired: [
+    410,
+    'Cursor expired',
+    'The cursor is older than the trash is kept. Start again without one.',
+  ],
   stale_revision: [
     412,
     'Stale revision',
@@ -38,6 +50,11 @@ export const problemTypes = {
     'The body was understood, but some fields are not valid: see `errors`.',
   ],
   invalid_query: [422, 'Invalid query', 'Some query parameters are not valid: see `errors`.'],
+  key_reused: [
+    422,
+    'Key reused',
+    'This `Idempotency-Key` came with another body before. A new request needs a new key.',
+  ],
   internal_error: [500, 'Internal error', 'The fault is ours. Quote the request id when you report it.'],
   misconfigured: [
     503,
@@ -75,6 +92,8 @@ export interface FieldError {
 interface ProblemExtras {
   detail?: string
   errors?: readonly FieldError[]
+  /** Which operation of a bulk failed. */
+  index?: number
   headers?: Record<string, string>
 }
 
@@ -106,7 +125,7 @@ export function onError(error: Error, c: Context<App>): Response {
     })
   }
   const [status, title, detail] = problemTypes[problem.type]
-  const { headers = {}, errors } = problem.extras
+  const { headers = {}, errors, index } = problem.extras
   c.set('problem', problem.type)
   if (status >= 503) c.header('Retry-After', RETRY_AFTER)
   for (const [name, value] of Object.entries(headers)) c.header(name, value)
@@ -118,6 +137,7 @@ export function onError(error: Error, c: Context<App>): Response {
     instance: new URL(c.req.url).pathname,
     request_id: c.get('requestId'),
     ...(errors && { errors }),
+    ...(index !== undefined && { index }),
   }
   return c.body(JSON.stringify(document), status, { 'Content-Type': 'application/problem+json' })
 }
@@ -125,6 +145,11 @@ export function onError(error: Error, c: Context<App>): Response {
 /** The answer for a path that nothing declares. */
 export function notFound(c: Context<App>): Response {
   return onError(new Problem('not_found'), c)
+}
+
+/** Whether a name is a row of {@link problemTypes}. */
+export function isProblemType(name: string): name is ProblemType {
+  return Object.hasOwn(problemTypes, name)
 }
 
 function asProblem(error: Error): Problem {

@@ -2,7 +2,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { openDatabase } from './database.ts'
 import { log } from './http/log.ts'
 import { daysAgo, NOW, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
-import { bind, compile } from './statement.ts'
+import { bind, compile } from './sql/statement.ts'
 
 /** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
 const BATCH = 200

@@ -173,8 +173,8 @@ function lastInstant(value: string): string {
   return value.length === 10 ? `${value}T23:59:59.999Z` : value
 }
 
-/** Only plain digits: `Number` also takes '', ' 1', '0x10' and '1e3'. */
-function digits(min: number, max: number) {
+/** A whole number in a query. Only plain digits: `Number` also takes '', ' 1', '0x10' and '1e3'. */
+export function digits(min: number, max: number) {
   return z
     .string()
     .regex(/^(0|[1-9]\d{0,8})$/, 'must be a whole number')

@@ -172,9 +172,15 @@ export interface Resource {
   /** The columns that may hold the id of another of the user's rows, with the table it is in. */
   references: readonly Reference[]
   /** For a child: the column that holds its parent's id, and the parent. */
-  parent: { column: SQLiteColumn; resource: Resource } | undefined
+  parent: Parent | undefined
   /** Where the collection is under `/api/{user_id}`, as a route: `/tasks/:task_id/comments`. */
   path: string
+}
+
+/** What a child is under. */
+export interface Parent {
+  column: SQLiteColumn
+  resource: Resource
 }
 
 /** A column that refers to a row of another owned table. */
@@ -199,15 +205,15 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     return found
   }
   const { references, parent: above } = relationsOf(table)
-  const writable = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
+  const fields = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
   const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
   for (const { name: key, notNull, hasDefault, generated } of visible) {
-    const filled = key in owned || key === above?.column.name || writable.has(key) || key in derive
+    const filled = key in owned || key === above?.column.name || fields.has(key) || key in derive
     if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
   }
   const ignored = Object.fromEntries(
-    visible.filter(({ name: key }) => !writable.has(key)).map((key) => [key.name, z.unknown().optional()]),
+    visible.filter(({ name: key }) => !fields.has(key)).map((key) => [key.name, z.unknown().optional()]),
   )
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
@@ -217,7 +223,7 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     table,
     visible,
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
-    writable,
+    writable: fields,
     input: {
       create: input.extend({ ...ignored, id: id().optional() }).check(...checks),
       replace: input.extend(ignored).check(...checks),
@@ -238,13 +244,20 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   return resource
 }
 
+/** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */
+export function writable(resource: Resource, body: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    [...resource.writable.keys()].filter((name) => name in body).map((name) => [name, body[name]]),
+  )
+}
+
 const resources = new WeakMap<OwnedTable, Resource>()
 
 /** The references and the parent that {@link ownedTable} wrote into a table as foreign keys. */
 function relationsOf(table: OwnedTable): Pick<Resource, 'references' | 'parent'> {
   const { name, foreignKeys, indexes } = getTableConfig(table)
   const references: Reference[] = []
-  let above: Resource['parent']
+  let above: Parent | undefined
   for (const key of foreignKeys) {
     const { columns, foreignTable } = key.reference()
     const column = columns.at(-1)

@@ -1,17 +1,20 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
 import type { Row } from './database.ts'
+import { bulkSchema, toOperation } from './bulk.ts'
 import type { App } from './env.ts'
+import { UUID_V7 } from './fields.ts'
 import { jsonOnly, validBody } from './http/body.ts'
 import { etagOf, ifMatch, noneMatch } from './http/conditional.ts'
+import { idempotencyKey } from './http/idempotency-key.ts'
 import { otherMethods } from './http/methods.ts'
 import { validQuery } from './http/query.ts'
+import type { IdempotencyKey } from './idempotency.ts'
 import { Problem } from './problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
-import type { Resource } from './resource.ts'
-import type { Values } from './statement.ts'
-import { storeFor, type Scope, type Store } from './store.ts'
-import { UUID_V7 } from './fields.ts'
+import { writable, type Resource } from './resource.ts'
+import type { Values } from './sql/statement.ts'
+import { storeFor, type Done, type Scope, type Store } from './store.ts'
 
 /** A route of its own beside a resource's: it acts on one row, takes no body, and answers with the row. */
 export interface Verb {
@@ -47,10 +50,27 @@ export function routesFor(resource: Resource): Hono<App> {
   routes.post('/', jsonOnly, validBody(resource.input.create), async (c) => {
     const { id, ...body } = c.req.valid('json')
     const chosen = typeof id === 'string' ? id : undefined
-    const row = await storeOf(c, resource).create(writable(resource, body), chosen)
-    c.header('Location', `${new URL(c.req.url).pathname}/${String(row.id)}`)
-    return answer(c, row, 201)
+    const key = await keyOf(c, resource, 'create')
+    const done = await storeOf(c, resource).create(writable(resource, body), chosen, key)
+    c.header('Location', `${new URL(c.req.url).pathname}/${done.results[0]?.id}`)
+    return answerDone(c, done)
   })
+
+  routes.post('/bulk', jsonOnly, validBody(z.lazy(() => bulkSchema(resource))), async (c) => {
+    const received = c.req.valid('json').operations
+    const operations = received.map((operation, at) => toOperation(resource, operation, at))
+    const key = await keyOf(c, resource, 'bulk')
+    const { results, replayed } = await storeOf(c, resource).bulk(operations, key)
+    if (replayed) c.header('Idempotent-Replayed', 'true')
+    return c.json({
+      results: results.map(({ status, id, row }) => ({
+        status,
+        id,
+        ...(row && { [resource.singular]: row }),
+      })),
+    })
+  })
+  otherMethods(routes, '/bulk')
 
   routes.get('/:id', async (c) => {
     const row = await storeOf(c, resource).get(rowId(c))
@@ -74,7 +94,8 @@ export function routesFor(resource: Resource): Hono<App> {
   })
 
   routes.post('/:id/restore', async (c) => {
-    return answer(c, await storeOf(c, resource).restore(rowId(c), ifMatch(c)))
+    const key = await keyOf(c, resource, 'restore', rowId(c))
+    return answerDone(c, await storeOf(c, resource).restore(rowId(c), ifMatch(c), key))
   })
 
   otherMethods(routes, '/')
@@ -107,10 +128,39 @@ function idIn(c: Context<App>, parameter: string): string {
   return id
 }
 
-/** Answers with a row and its `ETag`; caches may keep it, for asking again whether it still holds. */
+/**
+ * Answers with a row and its `ETag`; caches may keep it, for asking again whether it still holds. A write that prefers
+ * it so is answered without the row (RFC 7240 §4.2).
+ */
 export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Response {
   conditional(c, row)
-  return c.json(row, status)
+  const preference = c.req.header('Prefer') ?? ''
+  if (
+    /^(GET|HEAD)$/.test(c.req.method) ||
+    !/(?:^|[,;])\s*return\s*=\s*"?minimal"?\s*(?:[,;]|$)/i.test(preference)
+  ) {
+    return c.json(row, status)
+  }
+  c.header('Preference-Applied', 'return=minimal')
+  return c.body(null, status === 200 ? 204 : status)
+}
+
+/** Answers a POST that wrote one row, or did so before under the same key. Throws `row_gone`. */
+function answerDone(c: Context<App>, { results: [result], replayed }: Done): Response {
+  if (replayed) c.header('Idempotent-Replayed', 'true')
+  if (!result?.row) throw new Problem('row_gone')
+  return answer(c, result.row, result.status === 201 ? 201 : 200)
+}
+
+/** The request's `Idempotency-Key`, if any, for this verb on these rows. */
+async function keyOf(
+  c: Context<App>,
+  resource: Resource,
+  verb: string,
+  id?: string,
+): Promise<IdempotencyKey | undefined> {
+  const { ancestors } = scopeOf(c, resource)
+  return idempotencyKey(c, [verb, resource.name, ...Object.values(ancestors), ...(id ? [id] : [])])
 }
 
 function notModified(c: Context<App>, row: Row): Response {
@@ -121,13 +171,6 @@ function notModified(c: Context<App>, row: Row): Response {
 function conditional(c: Context<App>, row: Row): void {
   c.header('ETag', etagOf(row))
   c.header('Cache-Control', 'private, no-cache')
-}
-
-/** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */
-function writable(resource: Resource, body: Values): Values {
-  return Object.fromEntries(
-    [...resource.writable.keys()].filter((name) => name in body).map((name) => [name, body[name]]),
-  )
 }
 
 /** A body may repeat the id of its path, and no other. */

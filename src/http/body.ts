@@ -32,6 +32,6 @@ export const jsonOnly = createMiddleware<App>(async function jsonOnly(c, next) {
 /** Validates the body, for `c.req.valid('json')`. Throws `malformed_json` or `invalid_body`. */
 export function validBody<Output>(schema: z.ZodType<Output>) {
   return zValidator('json', schema, (result) => {
-    if (!result.success) throw new Problem('invalid_body', { errors: fieldErrors(result.error.issues) })
+    if (!result.success) throw new Problem('invalid_body', fieldErrors(result.error.issues))
   })
 }

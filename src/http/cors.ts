@@ -8,6 +8,7 @@ const REQUEST_HEADERS = [
   'If-Match',
   'If-None-Match',
   'Idempotency-Key',
+  'Prefer',
   'x-d1-bookmark',
   'X-Request-Id',
 ]
@@ -22,6 +23,7 @@ const RESPONSE_HEADERS = [
   'RateLimit',
   'RateLimit-Policy',
   'Idempotent-Replayed',
+  'Preference-Applied',
   'Server-Timing',
   'X-Request-Id',
   'x-d1-bookmark',

@@ -40,11 +40,11 @@ export function compile(query: SQL): Statement {
 }
 
 /**
- * A statement that stores nothing and makes its whole batch fail with the name of a problem unless `holds` is true
- * (docs/decisions/0005). It goes before the write it guards.
+ * A statement that stores nothing and makes its whole batch fail with the name in the placeholder `problem` unless
+ * `holds` is true (docs/decisions/0005). It goes before the write it guards.
  */
-export function assertion(holds: SQL, problem: string): SQL {
-  return sql`INSERT INTO assertion SELECT ${holds}, ${sql.raw(`'${problem}'`)}`
+export function assertion(holds: SQL): SQL {
+  return sql`INSERT INTO assertion SELECT ${holds}, ${sql.placeholder('problem')}`
 }
 
 /** Fills the placeholders of a compiled statement; throws when a value is missing. */

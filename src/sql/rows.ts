@@ -1,0 +1,24 @@
+import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+import type { Row } from '../database.ts'
+import { log } from '../http/log.ts'
+import type { Resource } from '../resource.ts'
+
+/** A row as a client sees it. What SQLite has no type for is decoded in place; a stored value that cannot be is its default. */
+export function decode(resource: Resource, row: Row): Row {
+  delete row.sort_key
+  for (const column of resource.encoded) {
+    const value = row[column.name]
+    if (value === null) continue
+    row[column.name] = column.dataType === 'boolean' ? value === 1 : parse(resource, column, value)
+  }
+  return row
+}
+
+function parse(resource: Resource, column: SQLiteColumn, value: unknown): unknown {
+  try {
+    return JSON.parse(String(value))
+  } catch {
+    log('error', { event: 'malformed_row', table: resource.name, column: column.name })
+    return column.default ?? null
+  }
+}
