@@ -1,5 +1,7 @@
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
+import { MAX_OPERATIONS } from '../src/bulk.ts'
+import { DEFAULT_CHANGES, MAX_CHANGES } from '../src/changes.ts'
 import { problemTypes } from '../src/problems.ts'
 import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, parameterOf, SEARCH_LENGTH } from '../src/query.ts'
 import { TRASH_DAYS, type FilterDeclaration, type Resource } from '../src/resource.ts'
@@ -25,11 +27,13 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
         name,
         description: `The user's own ${name}: each ${singular} is a row.`,
       })),
+      { name: 'changes', description: 'Delta sync over every collection.' },
       { name: 'service', description: 'The service itself; no credentials needed.' },
     ],
     paths: {
       ...merged(resources.map(pathsOf)),
       ...Object.fromEntries(verbs.map((verb) => [pathOf(verb.resource, verb.path), verbItem(verb)])),
+      ...changesPath(),
       ...servicePaths(),
     },
     components: {
@@ -44,7 +48,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       parameters: PARAMETERS,
       headers: HEADERS,
       responses: problemResponses(),
-      schemas: { Problem: PROBLEM, ...merged(resources.map(schemasOf)) },
+      schemas: { Problem: PROBLEM, Changes: changesSchema(resources), ...merged(resources.map(schemasOf)) },
     },
   }
 }
@@ -76,10 +80,26 @@ function pathsOf(resource: Resource): Json {
         },
       }),
       post: operation(resource, `create${Row}`, `Create a ${singular}`, {
+        parameters: [ref('parameters', 'Idempotency-Key'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Create`),
         responses: {
-          ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag']),
-          ...problems(400, 401, 403, ...inside, 409, 413, 415, 422, 500, 503, 504),
+          ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag', 'Idempotent-Replayed']),
+          ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 500, 503, 504),
+        },
+      }),
+    },
+    [pathOf(resource, '/bulk')]: {
+      parameters: [ref('parameters', 'user_id'), ...above],
+      post: operation(resource, `bulk${pascal(name)}`, `Change many ${name} at once`, {
+        description:
+          'Does all of the operations, in order, or none: one that fails undoes all, and the problem has its `index`.',
+        parameters: [ref('parameters', 'Idempotency-Key')],
+        requestBody: body(`${pascal(name)}Bulk`),
+        responses: {
+          ...answer(200, `${pascal(name)}BulkResults`, 'What came of each operation.', [
+            'Idempotent-Replayed',
+          ]),
+          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503, 504),
         },
       }),
     },
@@ -98,15 +118,23 @@ function pathsOf(resource: Resource): Json {
       }),
       put: operation(resource, `replace${Row}`, `Replace a ${singular}`, {
         description: 'Sets every writable field: one left out goes back to its default.',
-        parameters: [ref('parameters', 'If-Match')],
+        parameters: [ref('parameters', 'If-Match'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Replace`),
-        responses: { ...row, ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504) },
+        responses: {
+          ...row,
+          204: minimal,
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+        },
       }),
       patch: operation(resource, `update${Row}`, `Change a ${singular}`, {
         description: 'Sets the fields sent, at least one, and leaves the others as they are.',
-        parameters: [ref('parameters', 'If-Match')],
+        parameters: [ref('parameters', 'If-Match'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Update`),
-        responses: { ...row, ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504) },
+        responses: {
+          ...row,
+          204: minimal,
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+        },
       }),
       delete: operation(resource, `delete${Row}`, `Delete a ${singular}`, {
         description: `Puts it into the trash, from where it can be restored for ${TRASH_DAYS} days.`,
@@ -134,10 +162,16 @@ function verbItem({ resource, method, name, summary, description }: Omit<Verb, '
     parameters: [ref('parameters', 'user_id'), ...ancestorParameters(resource), ref('parameters', 'id')],
     [method]: operation(resource, `${name}${Row}`, summary, {
       description,
-      parameters: [ref('parameters', 'If-Match')],
+      parameters: [
+        ref('parameters', 'If-Match'),
+        ref('parameters', 'Prefer'),
+        ...(method === 'post' ? [ref('parameters', 'Idempotency-Key')] : []),
+      ],
       responses: {
         ...answer(200, Row, `The ${resource.singular} as it is now.`),
+        204: minimal,
         ...problems(401, 403, 404, 412, 500, 503, 504),
+        ...(method === 'post' ? problems(400, 410, 422) : {}),
       },
     }),
   }
@@ -159,6 +193,41 @@ function ancestorParameters({ parent }: Resource): Json[] {
     ...ancestorParameters(resource),
     { name: column.name, in: 'path', required: true, description, schema: ID },
   ]
+}
+
+/** The answer to a write that prefers not to get the row back. */
+const minimal = {
+  description: 'Done, as asked with `Prefer: return=minimal`.',
+  headers: { ETag: { $ref: '#/components/headers/ETag' } },
+}
+
+function changesPath(): Json {
+  return {
+    '/api/{user_id}/changes': {
+      parameters: [ref('parameters', 'user_id')],
+      get: {
+        operationId: 'listChanges',
+        summary: 'List what changed',
+        description:
+          'Everything of the user that changed since the cursor, over all collections; without one, everything there is. ' +
+          'Each row appears once, as it is now. Ask again while `has_more`, then keep the cursor for the next time.',
+        tags: ['changes'],
+        parameters: [
+          query('cursor', 'Where the last answer ended: its `cursor`.', { type: 'string' }),
+          query('limit', 'How many changes at most.', {
+            type: 'integer',
+            minimum: 1,
+            maximum: MAX_CHANGES,
+            default: DEFAULT_CHANGES,
+          }),
+        ],
+        responses: {
+          ...answer(200, 'Changes', 'A page of changes.', []),
+          ...problems(401, 403, 410, 422, 500, 503, 504),
+        },
+      },
+    },
+  }
 }
 
 function servicePaths(): Json {
@@ -183,7 +252,7 @@ function service(operationId: string, summary: string, properties: Json, ...fail
       security: [],
       responses: {
         200: { description: 'Yes.', headers: headers([]), content: { 'application/json': { schema } } },
-        ...problems(...failures),
+        ...problems(405, ...failures),
       },
     },
   }
@@ -208,6 +277,19 @@ const PARAMETERS = {
     description: 'Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1).',
     schema: { type: 'string' },
   },
+  'Idempotency-Key': {
+    name: 'Idempotency-Key',
+    in: 'header',
+    description:
+      'Your name for this request, kept for 24 hours: sent again with the same body, it does nothing more and answers the same.',
+    schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
+  },
+  Prefer: {
+    name: 'Prefer',
+    in: 'header',
+    description: '`return=minimal` to get no row back (RFC 7240).',
+    schema: { type: 'string' },
+  },
   'If-None-Match': {
     name: 'If-None-Match',
     in: 'header',
@@ -220,11 +302,13 @@ const HEADERS: Record<string, Json> = {
   ETag: header("The row's revision, as a strong entity tag."),
   Link: header('The next page, `rel="next"` (RFC 8288); absent on the last one.'),
   Location: header('The path of the new row.'),
+  'Idempotent-Replayed': header('`true` when this `Idempotency-Key` was known: nothing was done again.'),
   'X-Request-Id': header("The id of this request: the caller's own when it sent a well-formed one."),
   'Server-Timing': header('Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).'),
   'x-d1-rows-read': header('Rows that D1 read for this request.', 'integer'),
   'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
   'x-d1-bookmark': header('Send it back to read data at least this new; absent when D1 was not asked.'),
+  Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),
   'Retry-After': header('Seconds to wait before trying again.', 'integer'),
   'WWW-Authenticate': header('What credentials are wanted (RFC 6750 §3).'),
 }
@@ -334,6 +418,7 @@ function schemasOf(resource: Resource): Json {
       },
       additionalProperties: false,
     },
+    ...bulkSchemas(resource),
     ...Object.fromEntries(
       Object.entries(bodies).map(([suffix, kind]) => {
         const { required } = fieldsOf(resource.input[kind])
@@ -344,6 +429,84 @@ function schemasOf(resource: Resource): Json {
         return [`${Row}${suffix}`, { type: 'object', required, properties, additionalProperties: false }]
       }),
     ),
+  }
+}
+
+function bulkSchemas({ name, singular }: Resource): Json {
+  const Row = pascal(singular)
+  const revision = { type: 'integer', description: 'Go on only if the row is still at this revision.' }
+  const variant = (op: string, properties: Json, required: readonly string[]) => ({
+    type: 'object',
+    required: ['op', ...required],
+    properties: { op: { const: op }, ...properties },
+    additionalProperties: false,
+  })
+  return {
+    [`${pascal(name)}Bulk`]: {
+      type: 'object',
+      required: ['operations'],
+      properties: {
+        operations: {
+          type: 'array',
+          minItems: 1,
+          maxItems: MAX_OPERATIONS,
+          items: {
+            oneOf: [
+              variant('create', { id: ID, data: ref('schemas', `${Row}Create`) }, ['data']),
+              variant('update', { id: ID, revision, data: ref('schemas', `${Row}Update`) }, ['id', 'data']),
+              variant('delete', { id: ID, revision }, ['id']),
+            ],
+          },
+        },
+      },
+      additionalProperties: false,
+    },
+    [`${pascal(name)}BulkResults`]: {
+      type: 'object',
+      required: ['results'],
+      properties: {
+        results: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['status', 'id'],
+            properties: { status: { type: 'integer' }, id: ID, [singular]: ref('schemas', Row) },
+            additionalProperties: false,
+          },
+        },
+      },
+      additionalProperties: false,
+    },
+  }
+}
+
+function changesSchema(resources: readonly Resource[]): Json {
+  return {
+    type: 'object',
+    required: ['changes', 'cursor', 'has_more'],
+    properties: {
+      changes: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['collection', 'id', 'deleted', 'revision'],
+          properties: {
+            collection: { type: 'string', enum: resources.map(({ name }) => name) },
+            id: ID,
+            deleted: { type: 'boolean' },
+            revision: { type: 'integer' },
+            data: {
+              description: 'The row, unless it is deleted.',
+              anyOf: resources.map(({ singular }) => ref('schemas', pascal(singular))),
+            },
+          },
+          additionalProperties: false,
+        },
+      },
+      cursor: { type: 'string', description: 'Send it next time.' },
+      has_more: { type: 'boolean', description: 'Whether to ask again at once.' },
+    },
+    additionalProperties: false,
   }
 }
 
@@ -385,6 +548,7 @@ const PROBLEM = {
     detail: { type: 'string' },
     instance: { type: 'string', format: 'uri-reference' },
     request_id: { type: 'string' },
+    index: { type: 'integer', description: 'Which operation of a bulk failed.' },
     errors: {
       type: 'array',
       description: 'What is invalid, a field or parameter each.',
@@ -422,6 +586,15 @@ function problems(...statuses: number[]): Json {
   return Object.fromEntries(statuses.map((status) => [status, ref('responses', `Problem${status}`)]))
 }
 
+/** What an error's headers say beyond every answer's, by status. */
+const PROBLEM_HEADERS: Record<number, readonly string[]> = {
+  401: ['WWW-Authenticate'],
+  405: ['Allow'],
+  412: ['ETag'],
+  503: ['Retry-After'],
+  504: ['Retry-After'],
+}
+
 /** A response for each status of the problem table, naming the problems that have it. */
 function problemResponses(): Json {
   const byStatus = Map.groupBy(Object.entries(problemTypes), ([, [status]]) => status)
@@ -430,15 +603,7 @@ function problemResponses(): Json {
       `Problem${status}`,
       {
         description: rows.map(([type, [, title]]) => `${title} (\`${type}\`)`).join(' · '),
-        headers: headers(
-          status === 401
-            ? ['WWW-Authenticate']
-            : status === 412
-              ? ['ETag']
-              : status > 500
-                ? ['Retry-After']
-                : [],
-        ),
+        headers: headers(PROBLEM_HEADERS[status] ?? []),
         content: { 'application/problem+json': { schema: ref('schemas', 'Problem') } },
       },
     ]),
