@@ -18,6 +18,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       version: '1.0.0',
       summary: 'A REST API in which every row belongs to a user.',
       description: INTRODUCTION,
+      contact: { name: 'The Freehold authors' },
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/', description: 'This deployment' }],
@@ -80,6 +81,8 @@ function pathsOf(resource: Resource): Json {
         },
       }),
       post: operation(resource, `create${Row}`, `Create a ${singular}`, {
+        description:
+          'With an `id` or an `Idempotency-Key` of your own it is safe to send again when you do not know whether it arrived.',
         parameters: [ref('parameters', 'Idempotency-Key'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Create`),
         responses: {
@@ -106,6 +109,7 @@ function pathsOf(resource: Resource): Json {
     [pathOf(resource, '/{id}')]: {
       parameters: [ref('parameters', 'user_id'), ...above, ref('parameters', 'id')],
       get: operation(resource, `get${Row}`, `Get a ${singular}`, {
+        description: 'Send its `ETag` back as `If-None-Match` to hear only whether it has changed.',
         parameters: [ref('parameters', 'If-None-Match')],
         responses: {
           ...row,
@@ -232,22 +236,30 @@ function changesPath(): Json {
 
 function servicePaths(): Json {
   return {
-    '/health': service('health', 'Is the Worker running?', { status: { const: 'healthy' } }),
+    '/health': service('health', 'Is the Worker running?', 'It asks nobody else.', 'healthy'),
     '/ready': service(
       'ready',
       'Does the database answer, and is its schema current?',
-      { status: { const: 'ready' } },
+      'For deployments and monitors: when it fails, `detail` says what is wrong.',
+      'ready',
       503,
     ),
   }
 }
 
-function service(operationId: string, summary: string, properties: Json, ...failures: number[]): Json {
-  const schema = { type: 'object', required: Object.keys(properties), properties }
+function service(
+  operationId: string,
+  summary: string,
+  description: string,
+  status: string,
+  ...failures: number[]
+): Json {
+  const schema = { type: 'object', required: ['status'], properties: { status: { const: status } } }
   return {
     get: {
       operationId,
       summary,
+      description,
       tags: ['service'],
       security: [],
       responses: {
