@@ -1,5 +1,4 @@
-import { cors as honoCors } from 'hono/cors'
-import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import { allowsOrigin, type App } from '../env.ts'
 
 const REQUEST_HEADERS = [
@@ -31,12 +30,25 @@ const RESPONSE_HEADERS = [
   'x-d1-rows-written',
 ]
 
-/** Cross-origin requests from the exact origins of the configuration, with credentials; preflights end here. */
-export const cors = honoCors({
-  origin: (origin, c: Context<App>) => (allowsOrigin(c.env, origin) ? origin : null),
-  credentials: true,
-  allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-  allowHeaders: REQUEST_HEADERS,
-  exposeHeaders: RESPONSE_HEADERS,
-  maxAge: 86_400,
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/**
+ * Cross-origin requests (Fetch standard §3.3) from the exact origins of the configuration, with credentials; preflights
+ * end here. Hono's own makes the response twice, a tenth of the CPU of a request.
+ */
+export const cors = createMiddleware<App>(async function cors(c, next) {
+  const preflight = c.req.method === 'OPTIONS'
+  if (preflight) c.res = c.body(null, 204)
+  else await next()
+  const { headers } = c.res
+  headers.append('Vary', 'Origin')
+  const origin = c.req.header('Origin')
+  if (origin === undefined || !allowsOrigin(c.env, origin)) return
+  headers.set('Access-Control-Allow-Origin', origin)
+  headers.set('Access-Control-Allow-Credentials', 'true')
+  headers.set('Access-Control-Expose-Headers', RESPONSE_HEADERS.join())
+  if (!preflight) return
+  headers.set('Access-Control-Max-Age', '86400')
+  headers.set('Access-Control-Allow-Methods', METHODS.join())
+  headers.set('Access-Control-Allow-Headers', REQUEST_HEADERS.join())
 })

@@ -7,7 +7,9 @@ export const cost = createMiddleware<App>(async function cost(c, next) {
   c.set('cost', spent)
   c.set('authMs', 0)
   await next()
-  c.header('Server-Timing', `auth;dur=${c.get('authMs')}, db;dur=${spent.ms}`)
-  c.header('x-d1-rows-read', String(spent.rowsRead))
-  c.header('x-d1-rows-written', String(spent.rowsWritten))
+  // Not c.header(), which makes the whole response anew for each header once there is one.
+  const { headers } = c.res
+  headers.set('Server-Timing', `auth;dur=${c.get('authMs')}, db;dur=${spent.ms}`)
+  headers.set('x-d1-rows-read', String(spent.rowsRead))
+  headers.set('x-d1-rows-written', String(spent.rowsWritten))
 })

@@ -17,5 +17,5 @@ export const session = createMiddleware<App>(async function session(c, next) {
   c.set('database', database)
   await next()
   const bookmark = database.bookmark()
-  if (bookmark) c.header('x-d1-bookmark', bookmark)
+  if (bookmark) c.res.headers.set('x-d1-bookmark', bookmark)
 })
