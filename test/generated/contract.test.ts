@@ -111,15 +111,20 @@ describe.each(resources)('$name', (resource) => {
     expect((await mine.call('GET', `/${id}`)).body.user_id).toBe(mine.user.id)
   })
 
-  test.each(['', 'not-an-id', '0190A3F0-0000-7000-8000-000000000000', crypto.randomUUID(), 7, null, {}])(
-    'an id that is no lower-case UUIDv7 is refused on create: %j',
-    async (id) => {
-      const rows = await collection()
-      const refused = await rows.call('POST', '', { ...anyOf(leastBodyOf(resource, rows)), id })
-      expectProblem(refused, 422, ['id'])
-      expect(await rows.all()).toEqual([])
-    },
-  )
+  test.each([
+    '',
+    'not-an-id',
+    '0190A3F0-0000-7000-8000-000000000000',
+    '0190a3f0-0000-4000-8000-000000000000',
+    7,
+    null,
+    {},
+  ])('an id that is no lower-case UUIDv7 is refused on create: %j', async (id) => {
+    const rows = await collection()
+    const refused = await rows.call('POST', '', { ...anyOf(leastBodyOf(resource, rows)), id })
+    expectProblem(refused, 422, ['id'])
+    expect(await rows.all()).toEqual([])
+  })
 
   test('PUT replaces every writable field and PATCH changes only what it names, in any order', async () => {
     const rows = await collection()
@@ -180,7 +185,7 @@ describe.each(resources)('$name', (resource) => {
     return Object.fromEntries(fields.map(({ name }) => [name, row[name]]))
   }
 
-  test('a field in the body of another type, or unknown, is a 422 that names it, and nothing is stored', async () => {
+  test('an unknown field is a 422 that names it, and nothing is stored', async () => {
     const { rows, row, at } = await oneRow()
     const body = anyOf(fullBodyOf(resource, rows))
     for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
@@ -352,7 +357,7 @@ describe.each(resources)('$name', (resource) => {
     ]
   }
 
-  test('every verb beyond the five answers the row with its ETag, and minds If-Match', async () => {
+  test('every verb beyond the five answers the row with its ETag', async () => {
     const { rows, row, at } = await oneRow()
     for (const { method, suffix } of rowVerbs) {
       const done = await rows.call(method, `${at}${suffix}`)
