@@ -42,7 +42,7 @@ export function fieldsOf(resource: Resource): Field[] {
 function unwrap(schema: z.core.$ZodType) {
   let [inner, optional, nullable] = [schema, false, false]
   for (;;) {
-    const { def } = (inner as z.core.$ZodTypes)._zod
+    const { def } = insideOf(inner)
     if (def.type !== 'optional' && def.type !== 'nullable') return { inner, optional, nullable }
     if (def.type === 'optional') optional = true
     else nullable = true
@@ -50,8 +50,14 @@ function unwrap(schema: z.core.$ZodType) {
   }
 }
 
+/** What a schema is made of: zod's own description of itself. */
+function insideOf(schema: z.core.$ZodType) {
+  // oxlint-disable-next-line eslint/no-underscore-dangle -- the name zod gives it
+  return (schema as z.core.$ZodTypes)._zod
+}
+
 function shapeOf(schema: z.core.$ZodType, name: string): Shape {
-  const { def, bag } = (schema as z.core.$ZodTypes)._zod
+  const { def, bag } = insideOf(schema)
   const meta = z.globalRegistry.get(schema) ?? {}
   const limit = (value: unknown, otherwise: number) => (typeof value === 'number' ? value : otherwise)
   switch (def.type) {
@@ -63,8 +69,8 @@ function shapeOf(schema: z.core.$ZodType, name: string): Shape {
         maxLength: limit(meta.maxLength, 100),
       }
     case 'pipe': {
-      const moment = unwrap(def.in).inner as z.core.$ZodTypes
-      if (moment._zod.def.type === 'string' && Array.isArray(meta.examples)) return { kind: 'moment' }
+      const sent = insideOf(unwrap(def.in).inner).def
+      if (sent.type === 'string' && Array.isArray(meta.examples)) return { kind: 'moment' }
       break
     }
     case 'enum':
@@ -115,7 +121,8 @@ export function patchOf(resource: Resource, options: BodyOptions = {}): fc.Arbit
 
 /** Valid bodies with a value other than null, and not empty, in every field that can have one beside the others. */
 export function fullBodyOf(resource: Resource, options: BodyOptions = {}): fc.Arbitrary<Body> {
-  const fields = fieldsOf(resource).map((field) => ({ ...field, nullable: false }))
+  const fields = fieldsOf(resource)
+  for (const field of fields) field.nullable = false
   return recordFrom(fields, options, () => true).filter(
     (body) =>
       Object.values(body).every((value) => value !== '' && !(Array.isArray(value) && !value.length)) &&
@@ -170,8 +177,9 @@ export function valueOf(shape: Shape, mark = ''): fc.Arbitrary<unknown> {
       const maxLength = Math.min(shape.maxItems, 4)
       return shape.unique ? fc.uniqueArray(items, { maxLength }) : fc.array(items, { maxLength })
     }
-    case 'id':
-      throw new Error('the ids that a reference may hold come from test/collection.ts')
+    // The id of nothing: a reference that must hold comes from `given`.
+    default:
+      return fc.uuid({ version: 7 })
   }
 }
 
@@ -187,7 +195,7 @@ function textOf({ minLength, maxLength }: { minLength: number; maxLength: number
   )
   return some.map((text) => {
     const shown = minLength > 0 && !/[a-z]/i.test(text) ? `x${text}` : text
-    return `${room < maxLength ? mark : ''}${[...shown].slice(0, room).join('')}`
+    return `${room < maxLength ? mark : ''}${Array.from(shown).slice(0, room).join('')}`
   })
 }
 

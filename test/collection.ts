@@ -1,8 +1,9 @@
+import * as fc from 'fast-check'
 import { expect } from 'vitest'
 import { resources, verbs } from '../src/resources/index.ts'
-import type { Resource } from '../src/resource.ts'
+import type { OwnedTable, Resource } from '../src/resource.ts'
 import { routesFor } from '../src/routes.ts'
-import type { Body, Given } from './arbitraries.ts'
+import { leastBodyOf, type Body, type Given } from './arbitraries.ts'
 import { newUser, type Answer, type Json } from './client.ts'
 
 /** A user as {@link newUser} makes one. */
@@ -11,9 +12,11 @@ export type User = Awaited<ReturnType<typeof newUser>>
 /** A resource's collection of one user: where it is and how to call it. */
 export interface Collection {
   user: User
-  /** Below `/api/{user_id}`, as in `/things`. */
+  /** Below `/api/{user_id}`: `/things`, or `/things/{thing_id}/parts` for a child. */
   path: string
-  /** The values of fields that refer to something, all of it made for this user. */
+  /** For each field that refers to another row, the ids it may hold: rows made for this user. */
+  references: Readonly<Record<string, readonly string[]>>
+  /** The same, for generated bodies. */
   given: Given
   /** Calls `/api/me` + path + `suffix`. */
   call(method: string, suffix?: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
@@ -23,19 +26,21 @@ export interface Collection {
   all(query?: string): Promise<Json[]>
 }
 
-/**
- * A resource's collection for a user, with whatever must exist before a row of it can: the one place to extend when a
- * declaration can say more (a parent to create for a child's path, rows to refer to for `given`).
- */
+/** A resource's collection for a user, a new one unless given, with whatever must exist before a row of it can. */
 export async function collectionOf(resource: Resource, user?: User): Promise<Collection> {
   const owner = user ?? (await newUser())
-  const path = `/${resource.name}`
+  const above = resource.parent && (await rowOf(resource.parent.resource, owner))
+  const path = `${above ?? ''}/${resource.name}`
+  const references = await referencesOf(resource, owner)
   const call: Collection['call'] = (method, suffix = '', body, headers) =>
     owner.call(method, `${path}${suffix}`, body, headers)
   return {
     user: owner,
     path,
-    given: {},
+    references,
+    given: Object.fromEntries(
+      Object.entries(references).map(([name, ids]) => [name, fc.constantFrom(...ids)]),
+    ),
     call,
     async create(body) {
       const answer = await call('POST', '', body)
@@ -55,6 +60,36 @@ export async function collectionOf(resource: Resource, user?: User): Promise<Col
   }
 }
 
+/** The path of a new row with as little in it as can be. */
+async function rowOf(resource: Resource, user: User): Promise<string> {
+  const rows = await collectionOf(resource, user)
+  const [body = {}] = fc.sample(leastBodyOf(resource, rows), { numRuns: 1, seed: 1 })
+  return `${rows.path}/${(await rows.create(body)).id}`
+}
+
+/** Two new rows for each reference of a resource to choose from. */
+async function referencesOf(resource: Resource, user: User): Promise<Record<string, string[]>> {
+  const references: Record<string, string[]> = {}
+  for (const { column, table } of resource.references) {
+    const target = resourceOf(table)
+    const paths = [await rowOf(target, user), await rowOf(target, user)]
+    references[column.name] = paths.map(idIn)
+  }
+  return references
+}
+
+/** The resource of a table. */
+export function resourceOf(table: OwnedTable): Resource {
+  const resource = resources.find((one) => one.table === table)
+  if (!resource) throw new Error('a reference leads out of the declared resources')
+  return resource
+}
+
+/** The id that a row's path ends with. */
+export function idIn(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
 /** A method and a path (`/`, `/:id`, `/:id/verb`) that a resource answers. */
 export interface Route {
   method: string
@@ -63,7 +98,7 @@ export interface Route {
 
 /** Every route of a resource, those beside its declaration included. */
 export function routesOf(resource: Resource): Route[] {
-  const beside = verbs.filter((verb) => verb.resource === resource).flatMap(({ routes }) => routes.routes)
+  const beside = verbs.filter((verb) => verb.resource === resource).flatMap((verb) => verb.routes.routes)
   const all = [...routesFor(resource).routes, ...beside].filter(({ method }) => method !== 'ALL')
   const unique = new Map(all.map(({ method, path }) => [`${method} ${path}`, { method, path }]))
   return [...unique.values()]

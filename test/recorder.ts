@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers'
 import { createApp } from '../src/app.ts'
 import type { Bindings } from '../src/env.ts'
 import { resources, verbs } from '../src/resources/index.ts'
-import type { Answer } from './client.ts'
+import { answerOf, requestOf, type Answer } from './client.ts'
 
 /** A statement as it went to D1. */
 export interface Recorded {
@@ -22,23 +22,8 @@ export function recordedApp(app = createApp(resources, verbs)): RecordedApp {
   let trips: Recorded[][] = []
   const bindings: Bindings = { ...env, DB: recording(env.DB, (trip) => trips.push(trip)) }
   return {
-    async fetch(method, path, body, headers) {
-      const response = await app.fetch(
-        new Request(`https://api.test${path}`, {
-          method,
-          headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
-          ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-        }),
-        bindings,
-      )
-      const text = await response.text()
-      const json = text && response.headers.get('Content-Type')?.includes('json')
-      return {
-        status: response.status,
-        headers: response.headers,
-        text,
-        body: json ? JSON.parse(text) : undefined,
-      }
+    async fetch(method, path, body, headers = {}) {
+      return answerOf(await app.fetch(requestOf(method, path, { body, headers }), bindings))
     },
     taken() {
       const taken = trips

@@ -15,7 +15,9 @@ import { newId, newUser, type Answer, type Json } from '../client.ts'
 import {
   collectionOf,
   expectProblem,
+  idIn,
   isCoupled,
+  resourceOf,
   resources,
   routesOf,
   rowVerbsOf,
@@ -109,15 +111,20 @@ describe.each(resources)('$name', (resource) => {
     expect((await mine.call('GET', `/${id}`)).body.user_id).toBe(mine.user.id)
   })
 
-  test.each(['', 'not-an-id', '0190A3F0-0000-7000-8000-000000000000', crypto.randomUUID(), 7, null, {}])(
-    'an id that is no lower-case UUIDv7 is refused on create: %j',
-    async (id) => {
-      const rows = await collection()
-      const refused = await rows.call('POST', '', { ...anyOf(leastBodyOf(resource, rows)), id })
-      expectProblem(refused, 422, ['id'])
-      expect(await rows.all()).toEqual([])
-    },
-  )
+  test.each([
+    '',
+    'not-an-id',
+    '0190A3F0-0000-7000-8000-000000000000',
+    '0190a3f0-0000-4000-8000-000000000000',
+    7,
+    null,
+    {},
+  ])('an id that is no lower-case UUIDv7 is refused on create: %j', async (id) => {
+    const rows = await collection()
+    const refused = await rows.call('POST', '', { ...anyOf(leastBodyOf(resource, rows)), id })
+    expectProblem(refused, 422, ['id'])
+    expect(await rows.all()).toEqual([])
+  })
 
   test('PUT replaces every writable field and PATCH changes only what it names, in any order', async () => {
     const rows = await collection()
@@ -178,7 +185,7 @@ describe.each(resources)('$name', (resource) => {
     return Object.fromEntries(fields.map(({ name }) => [name, row[name]]))
   }
 
-  test('a field in the body of another type, or unknown, is a 422 that names it, and nothing is stored', async () => {
+  test('an unknown field is a 422 that names it, and nothing is stored', async () => {
     const { rows, row, at } = await oneRow()
     const body = anyOf(fullBodyOf(resource, rows))
     for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
@@ -246,12 +253,88 @@ describe.each(resources)('$name', (resource) => {
     expect(deleted.text).toBe('')
 
     for (const [method, suffix, body] of everyRowRequest(rows, at)) {
-      expectProblem(await rows.call(method, suffix, body), 404)
+      if (!suffix.endsWith('/restore')) expectProblem(await rows.call(method, suffix, body), 404)
     }
     expect(await rows.all()).toEqual([kept])
     const trash = await rows.all('&trashed=true')
     expect(trash.map(written)).toEqual([written(row)])
   })
+
+  test('a deleted row is restored as it was, with a new revision, and a live one is left alone', async () => {
+    const { rows, row, at } = await oneRow()
+    await rows.call('DELETE', at)
+    const [trashed] = await rows.all('&trashed=true')
+    const stale = { 'If-Match': `"${row.revision}"` }
+    expectProblem(await rows.call('POST', `${at}/restore`, undefined, stale), 412)
+    const current = { 'If-Match': `"${trashed.revision}"` }
+    const restored = await rows.call('POST', `${at}/restore`, undefined, current)
+    expect(restored.status, restored.text).toBe(200)
+    expect(written(restored.body)).toEqual(written(row))
+    expect(restored.body.created_at).toBe(row.created_at)
+    expect(restored.body.revision).toBeGreaterThan(trashed.revision)
+    expectRow(restored, restored.body)
+    expect((await rows.call('POST', `${at}/restore`)).body).toEqual(restored.body)
+    expect(await rows.all()).toEqual([restored.body])
+    expect(await rows.all('&trashed=true')).toEqual([])
+  })
+
+  test('a reference to a missing, trashed or foreign row is a 422 on its field, and nothing is stored', async () => {
+    const { rows, row, at } = await oneRow()
+    const other = await collectionOf(resource)
+    for (const { column, table } of resource.references) {
+      const [trashed = '', ...live] = rows.references[column.name] ?? []
+      const targets = await collectionOf(resourceOf(table), rows.user)
+      expect((await targets.call('DELETE', `/${trashed}`)).status).toBe(204)
+      const before = await rows.all()
+      const foreign = other.references[column.name] ?? []
+      for (const id of [newId(), trashed, row.id, ...foreign]) {
+        const body = { ...anyOf(leastBodyOf(resource, rows)), [column.name]: id }
+        expectProblem(await rows.call('POST', '', body), 422, [column.name])
+        for (const method of ['PUT', 'PATCH']) {
+          expectProblem(await rows.call(method, at, body), 422, [column.name])
+        }
+      }
+      expect(await rows.all()).toEqual(before)
+      for (const id of [...live, null]) {
+        const changed = await rows.call('PATCH', at, { [column.name]: id })
+        expect(changed.status, changed.text).toBe(200)
+        expect(changed.body[column.name]).toBe(id)
+      }
+    }
+  })
+
+  test('a child is reached through its own, live parent alone', async () => {
+    const { rows, row, at } = await oneRow()
+    if (!resource.parent) return expect(rows.path).toBe(`/${resource.name}`)
+    const [sibling, foreign] = [await collectionOf(resource, rows.user), await collectionOf(resource)]
+    const missing = rows.path.replace(idIn(parentOf(rows)), newId())
+    for (const [method, suffix, body] of everyRowRequest(rows, at)) {
+      for (const path of [sibling.path, foreign.path, missing]) {
+        expectProblem(await rows.user.call(method, `${path}${suffix}`, body), 404)
+      }
+    }
+    for (const path of [foreign.path, missing, rows.path.replace(idIn(parentOf(rows)), 'x')]) {
+      expectProblem(await rows.user.call('GET', path), 404)
+      expectProblem(await rows.user.call('GET', `${path}?total=true&trashed=true`), 404)
+      expectProblem(await rows.user.call('POST', path, anyOf(leastBodyOf(resource, rows))), 404)
+    }
+    expect(await sibling.all()).toEqual([])
+    expect(await foreign.all()).toEqual([])
+    expect(await rows.all()).toEqual([row])
+
+    expect((await rows.user.call('DELETE', parentOf(rows))).status).toBe(204)
+    expectProblem(await rows.call('GET'), 404)
+    expectProblem(await rows.call('POST', '', anyOf(leastBodyOf(resource, rows))), 404)
+    for (const [method, suffix, body] of everyRowRequest(rows, at)) {
+      expectProblem(await rows.call(method, suffix, body), 404)
+    }
+    expect((await rows.user.call('POST', `${parentOf(rows)}/restore`)).status).toBe(200)
+    expect(await rows.all()).toEqual([row])
+  })
+
+  function parentOf({ path }: Collection): string {
+    return path.slice(0, path.lastIndexOf('/'))
+  }
 
   test('a row that does not exist, or is not named by a UUIDv7, is a 404 for every method', async () => {
     const rows = await collection()
@@ -270,14 +353,11 @@ describe.each(resources)('$name', (resource) => {
       ['PUT', at, anyOf(fullBodyOf(resource, rows))],
       ['PATCH', at, anyOf(patchOf(resource, rows))],
       ['DELETE', at],
-      // A route may name the one exception: what brings a row back from the trash.
-      ...rowVerbs
-        .filter(({ suffix }) => suffix !== '/restore')
-        .map(({ method, suffix }): [string, string] => [method, `${at}${suffix}`]),
+      ...rowVerbs.map(({ method, suffix }): [string, string] => [method, `${at}${suffix}`]),
     ]
   }
 
-  test('every verb beyond the five answers the row with its ETag, and minds If-Match', async () => {
+  test('every verb beyond the five answers the row with its ETag', async () => {
     const { rows, row, at } = await oneRow()
     for (const { method, suffix } of rowVerbs) {
       const done = await rows.call(method, `${at}${suffix}`)
@@ -428,7 +508,7 @@ describe.each(resources)('$name', (resource) => {
     const stranger = await newUser()
     for (const { method, path } of routesOf(resource)) {
       const suffix = path === '/' ? '' : path.replace('/:id', at)
-      const body = method === 'GET' || method === 'DELETE' ? undefined : anyOf(bodyOf(resource, rows))
+      const body = method === 'GET' || method === 'DELETE' ? undefined : anyOf(leastBodyOf(resource, rows))
       const own = `/api/me${rows.path}${suffix}`
       const unknown = await rows.user.request(method, own, body, { Authorization: '' })
       expectProblem(unknown, 401)
@@ -439,7 +519,9 @@ describe.each(resources)('$name', (resource) => {
       const foreign = await stranger.request(method, `/api/${rows.user.id}${rows.path}${suffix}`, body)
       expectProblem(foreign, 403)
       expectFree(foreign)
-      if (path !== '/') expectProblem(await stranger.call(method, `${rows.path}${suffix}`, body), 404)
+      if (path !== '/' || resource.parent) {
+        expectProblem(await stranger.call(method, `${rows.path}${suffix}`, body), 404)
+      }
     }
     expect(await rows.all()).toEqual([row])
   })

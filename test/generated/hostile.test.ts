@@ -102,8 +102,8 @@ const hostileIds = [
   'undefined',
   '0',
   '-1',
-  'a'.repeat(8e3),
-  '%61'.repeat(2e3),
+  'a'.repeat(8_000),
+  '%61'.repeat(2_000),
   `'%20OR%201=1--`,
   '%e2%80%ae',
 ]
@@ -168,8 +168,8 @@ describe.each(resources)('$name', (resource) => {
     'hostile strings in $field.name come back unchanged or are a 422',
     async ({ field, text }) => {
       const { rows, at } = await oneRow()
+      let before = await stateOf(rows)
       for (const hostile of hostileStrings) {
-        const before = await stateOf(rows)
         const value = field.shape.kind === 'array' ? [hostile.text] : hostile.text
         const body = { ...besides(rows, field.name), [field.name]: value }
         for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
@@ -184,7 +184,9 @@ describe.each(resources)('$name', (resource) => {
             expect(read[field.name], hostile.name).toEqual(value)
           }
         }
-        if (isRefused(hostile, text)) expect(await stateOf(rows)).toBe(before)
+        const after = await stateOf(rows)
+        if (isRefused(hostile, text)) expect(after).toBe(before)
+        before = after
       }
     },
   )
@@ -192,7 +194,7 @@ describe.each(resources)('$name', (resource) => {
   function isRefused(hostile: HostileString, { minLength, maxLength }: Shape & { kind: 'text' }): boolean {
     return (
       hostile.refused === true ||
-      [...hostile.text].length > maxLength ||
+      Array.from(hostile.text).length > maxLength ||
       isTooBlank(hostile, minLength, maxLength)
     )
   }
@@ -210,14 +212,17 @@ describe.each(resources)('$name', (resource) => {
     const { rows, at } = await oneRow()
     const before = await stateOf(rows)
     for (const { text } of hostileStrings) {
-      for (const value of [text, [text], { [text]: text }]) {
-        const body = { ...besides(rows, field.name), [field.name]: value }
-        for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
-          const answer = await rows.call(method, suffix, body)
-          // Twice 64 KB is over the limit of a body.
-          if (answer.status === 413) expect(text.length).toBeGreaterThan(60_000)
-          else expectProblem(answer, 422)
-        }
+      const sent = [
+        ['POST', '', text],
+        ['POST', '', [text]],
+        ['PUT', at, { [text]: text }],
+        ['PATCH', at, text],
+      ] as const
+      for (const [method, suffix, value] of sent) {
+        const answer = await rows.call(method, suffix, { ...besides(rows, field.name), [field.name]: value })
+        // Twice 64 KB is over the limit of a body.
+        if (answer.status === 413) expect(text.length).toBeGreaterThan(60_000)
+        else expectProblem(answer, 422)
       }
     }
     expect(await stateOf(rows)).toBe(before)
@@ -305,7 +310,7 @@ describe.each(resources)('$name', (resource) => {
     const huge = [
       Array<number>(30_000).fill(1),
       Array<string>(15_000).fill('a'),
-      Array<unknown[]>(20_000).fill([]),
+      Array.from({ length: 20_000 }, () => []),
     ]
     for (const array of huge) {
       expectBounded(await rows.call('POST', '', array))
@@ -344,7 +349,14 @@ describe.each(resources)('$name', (resource) => {
     const { rows } = await oneRow()
     const named = ['cursor', 'sort', 'q', 'trashed', 'total', ...resource.filter.map(parameterOf)]
     for (const name of named) {
-      for (const value of [...hostileStrings.map(({ text }) => text.slice(0, 4_000)), ...hostileNumbers]) {
+      for (const value of [
+        ...hostileStrings.map(({ text }) => text.slice(0, 4_000)),
+        'true',
+        'NULL',
+        '-1',
+        '0',
+        '1e400',
+      ]) {
         const answer = await rows.call('GET', `?${name}=${encodeURIComponent(value.toWellFormed())}`)
         if (answer.status === 200) {
           expect(`${name}=${value}`, answer.text).not.toMatch(/^(cursor|sort|trashed|total)=(?!true$)/)
@@ -413,7 +425,13 @@ describe.each(resources)('$name', (resource) => {
   test('a user in the path who is not the caller is a 403, however it is written', async () => {
     const { rows, at } = await oneRow()
     const { user } = rows
-    const own = [user.id, encodeURIComponent(user.id), [...user.id].map(percent).join(''), '%6d%65', 'm%65']
+    const own = [
+      user.id,
+      encodeURIComponent(user.id),
+      Array.from(user.id, percent).join(''),
+      '%6d%65',
+      'm%65',
+    ]
     for (const name of own) {
       expect((await user.request('GET', `/api/${name}${rows.path}${at}`)).status, name).toBe(200)
     }
@@ -427,7 +445,7 @@ describe.each(resources)('$name', (resource) => {
     for (const name of [
       ...foreign,
       `${user.id}%2Fx`,
-      [...user.id].map(percent).join('').replaceAll('%', '%25'),
+      Array.from(user.id, percent).join('').replaceAll('%', '%25'),
     ]) {
       const answer = await user.request('GET', `/api/${name}${rows.path}${at}`)
       // A few are another path altogether once the URL is parsed.
@@ -440,9 +458,9 @@ describe.each(resources)('$name', (resource) => {
   test('hostile headers are a 4xx or have no effect', async () => {
     const { rows, at } = await oneRow()
     const before = await stateOf(rows)
-    const texts = ['"', '""', '"a', 'W/', 'W/"1"', ',', ', ,', '"1",', '*, *', '"*"', '1', '"-1"']
+    const tags = ['"', '""', '"a', 'W/', 'W/"1"', ',', ', ,', '"1",', '*, *', '"*"', '1', '"-1"']
     for (const tag of [
-      ...texts,
+      ...tags,
       `"${'9'.repeat(400)}"`,
       '"1e3"',
       '"0x1"',

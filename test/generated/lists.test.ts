@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { FilterDeclaration, Resource } from '../../src/resource.ts'
 import { bodyOf, fieldsOf, moments, valueOf, type Field } from '../arbitraries.ts'
 import type { Json } from '../client.ts'
-import { collectionOf, resources, type Collection } from '../collection.ts'
+import { collectionOf, expectProblem, resources, type Collection } from '../collection.ts'
 
 /** What a list is asked for, apart from its page. */
 interface Wanted {
@@ -45,7 +45,7 @@ function passes(filter: FilterDeclaration, value: string, row: Json): boolean {
 }
 
 function holds(text: string | null, q: string): boolean {
-  const lower = (one: string) => [...one].map((letter) => inCase(letter, 'lower')).join('')
+  const lower = (one: string) => Array.from(one, (letter) => inCase(letter, 'lower')).join('')
   return text !== null && lower(text).includes(lower(q))
 }
 
@@ -61,9 +61,8 @@ function rank(resource: Resource, name: string, value: unknown): number | number
   const values = resource.visible.find((column) => column.name === name)?.enumValues
   if (values?.length) return values.indexOf(String(value))
   if (typeof value !== 'string') return Number(value)
-  return [...value.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())].map(
-    (one) => one.codePointAt(0) ?? 0,
-  )
+  const lower = value.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+  return Array.from(lower, (letter) => letter.codePointAt(0) ?? 0)
 }
 
 function compare(one: number | number[], other: number | number[]): number {
@@ -102,17 +101,20 @@ describe.each(resources)('$name', (resource) => {
 
   function otherValues(field: Field | undefined): fc.Arbitrary<string> {
     const shape = field?.shape.kind === 'array' ? field.shape.items : field?.shape
-    return shape && shape.kind !== 'id' ? valueOf(shape).map(String) : fc.constant('nothing like it')
+    return shape ? valueOf(shape).map(String) : fc.constant('nothing like it')
   }
 
   function searchesOf(rows: readonly Json[]): fc.Arbitrary<string> {
     const texts = rows.flatMap((row) => resource.search.map(({ name }) => row[name] ?? '')).filter(Boolean)
-    const part = fc
-      .tuple(fc.constantFrom(...texts, 'x'), fc.nat(3), fc.integer({ min: 1, max: 4 }))
-      .map(([text, from, length]) => [...text].slice(from, from + length).join('') || 'x')
+    const part = fc.tuple(fc.constantFrom(...texts, 'x'), fc.nat(3), fc.integer({ min: 1, max: 4 })).map(
+      ([text, from, length]) =>
+        Array.from(text)
+          .slice(from, from + length)
+          .join('') || 'x',
+    )
     const cased = fc.tuple(part, fc.constantFrom('same', 'upper', 'lower')).map(([text, how]) => {
       if (how === 'same') return text
-      return [...text].map((letter) => inCase(letter, how)).join('')
+      return Array.from(text, (letter) => inCase(letter, how)).join('')
     })
     return fc.oneof(cased, fc.constantFrom('a', 'É', '%', '_', '"', '🌍', 'no such text'))
   }
@@ -181,8 +183,9 @@ describe.each(resources)('$name', (resource) => {
   test('any filters, order, search and page together give the rows of the model', async () => {
     const { rows, live, trash } = await filled(2)
     const all = [...live, ...trash]
+    const maxLength = Math.min(resource.filter.length, 3)
     const several = fc
-      .subarray([...resource.filter], { maxLength: 3 })
+      .subarray([...resource.filter], { maxLength })
       .chain((filters) =>
         fc.tuple(...filters.map((filter) => fc.tuple(fc.constant(filter), valuesOf(filter, all)))),
       )
@@ -199,23 +202,21 @@ describe.each(resources)('$name', (resource) => {
         const model = modelOf(resource, one.trashed ? trash : live, one)
         await expectPages(rows, model, one, limit)
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 
-  test.runIf(resource.search.length)(
-    'a search finds every text by any part of it, in either case',
-    async () => {
-      const { rows, live } = await filled(3)
-      await fc.assert(
-        fc.asyncProperty(searchesOf(live), async (q) => {
-          const wanted = { filters: new Map(), sort: undefined, q, trashed: false }
-          await expectPages(rows, modelOf(resource, live, wanted), wanted, 100)
-        }),
-        { numRuns: 60 },
-      )
-    },
-  )
+  test('a search finds every text by any part of it, in either case', async () => {
+    const { rows, live } = await filled(3)
+    if (!resource.search.length) return expectProblem(await rows.call('GET', '?q=x'), 422, ['q'])
+    return await fc.assert(
+      fc.asyncProperty(searchesOf(live), async (q) => {
+        const wanted = { filters: new Map(), sort: undefined, q, trashed: false }
+        await expectPages(rows, modelOf(resource, live, wanted), wanted, 100)
+      }),
+      { numRuns: 30 },
+    )
+  })
 
   test('a walk by cursor meets every row that is not changed exactly once, while others come and go', async () => {
     const { rows, live } = await filled(4)
