@@ -368,6 +368,44 @@ describe.each(resources)('$name', (resource) => {
     }
   })
 
+  test('a bulk creates, updates and deletes at once, or does nothing and says which operation is at fault', async () => {
+    const { rows, row, at } = await oneRow()
+    const gone = await rows.create(anyOf(leastBodyOf(resource, rows)))
+    const stranger = await collection()
+    const theirs = await stranger.create(anyOf(leastBodyOf(resource, stranger)))
+    const [body, patch] = [anyOf(fullBodyOf(resource, rows)), anyOf(patchOf(resource, rows))]
+    const operations = [
+      { op: 'create', data: { ...body, id: newId() } },
+      { op: 'update', id: row.id, data: patch },
+      { op: 'delete', id: gone.id },
+    ]
+    const before = await rows.all()
+    for (const id of [theirs.id, newId()]) {
+      for (const fault of [
+        { op: 'update', id, data: patch },
+        { op: 'delete', id },
+      ]) {
+        const refused = await rows.call('POST', '/bulk', { operations: [...operations, fault] })
+        expectProblem(refused, 404)
+        expect(refused.body.index).toBe(3)
+      }
+    }
+    const unknown = { op: 'create', data: { ...body, no_such_field: 1 } }
+    expectProblem(await rows.call('POST', '/bulk', { operations: [...operations, unknown] }), 422)
+    expect(await rows.all()).toEqual(before)
+    expect(await stranger.all()).toEqual([theirs])
+
+    const done = await rows.call('POST', '/bulk', { operations })
+    expect(done.status, done.text).toBe(200)
+    const [created, updated, deleted] = done.body.results
+    expect(created).toMatchObject({ status: 201, [resource.singular]: { user_id: rows.user.id } })
+    expect(written(created[resource.singular])).toMatchObject(expected(body))
+    expect(updated[resource.singular]).toMatchObject(patched(row, patch))
+    expect(deleted).toEqual({ status: 204, id: gone.id })
+    expect(await rows.all()).toEqual([created[resource.singular], updated[resource.singular]])
+    expect((await rows.call('GET', at)).body).toEqual(updated[resource.singular])
+  })
+
   test('If-Match lets a write through only when it names the revision the row has', async () => {
     const { rows, row, at } = await oneRow()
     const etag = (of: Json) => `"${of.revision}"`
@@ -508,7 +546,8 @@ describe.each(resources)('$name', (resource) => {
     const stranger = await newUser()
     for (const { method, path } of routesOf(resource)) {
       const suffix = path === '/' ? '' : path.replace('/:id', at)
-      const body = method === 'GET' || method === 'DELETE' ? undefined : anyOf(leastBodyOf(resource, rows))
+      const single = method === 'GET' || method === 'DELETE' ? undefined : anyOf(leastBodyOf(resource, rows))
+      const body = path === '/bulk' ? { operations: [{ op: 'delete', id: row.id }] } : single
       const own = `/api/me${rows.path}${suffix}`
       const unknown = await rows.user.request(method, own, body, { Authorization: '' })
       expectProblem(unknown, 401)

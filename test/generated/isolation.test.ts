@@ -49,6 +49,7 @@ describe.each(resources)('$name', (resource) => {
     ...['GET', 'GET', 'GET', 'POST', 'POST', 'POST'].map((method) => ({ method, suffix: '' })),
     ...['GET', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'POST'].map((method) => ({ method, suffix: '/:id' })),
     ...rowVerbsOf(resource).map(({ method, suffix }) => ({ method, suffix: `/:id${suffix}` })),
+    { method: 'POST', suffix: '/bulk' },
   ]
 
   // The bodies are made before the users are, so what marks a user's texts is put in place of this.
@@ -166,7 +167,10 @@ describe.each(resources)('$name', (resource) => {
     const id = targetOf(one, actor, other)
     const path = refer(pathOf(one, actor, other, verb.suffix, id), actor, other)
     const writes = `${verb.method} ${verb.suffix}`
-    const body = ['POST ', 'PUT /:id', 'PATCH /:id'].includes(writes) ? bodyFor(one, actor, other) : undefined
+    const single = ['POST ', 'PUT /:id', 'PATCH /:id'].includes(writes)
+      ? bodyFor(one, actor, other)
+      : undefined
+    const body = verb.suffix === '/bulk' ? bulkOf(bodyFor(one, actor, other), id) : single
     const headers = conditionFor(one, actor, other, id)
 
     logged.length = 0
@@ -189,10 +193,11 @@ describe.each(resources)('$name', (resource) => {
     if (foreign) expect(answer.status, what).toBe(403)
     const astray = Boolean(resource.parent) && one.under === 'other'
     const there = actor.live.has(id) || (verb.suffix === '/:id/restore' && actor.trash.has(id))
-    const missing = (verb.suffix.startsWith('/:id') && !there) || astray
+    const missing = (/^\/(:id|bulk)/.test(verb.suffix) && !there) || astray
     if (missing && !foreign) expect([404, 400, 405, 422], what).toContain(answer.status)
-    if (answer.status < 300 && body) {
-      for (const name of references) expect(other.rows.references[name], what).not.toContain(body[name])
+    if (answer.status < 300) {
+      const strange = references.flatMap((name) => other.rows.references[name] ?? [])
+      for (const ref of strange) expect(JSON.stringify(body ?? ''), what).not.toContain(ref)
     }
     keep(actor, verb, id, answer, what)
     if (foreign) return 'others path 403'
@@ -242,6 +247,12 @@ describe.each(resources)('$name', (resource) => {
     return JSON.parse(refer(text, actor, other).replaceAll(MARK, actor.canary)) as Body
   }
 
+  /** One update of the row and one creation, all or nothing. */
+  function bulkOf({ id, ...data }: Body, target: string): Body {
+    const create = { op: 'create', data: { ...data, ...(id !== undefined && { id }) } }
+    return { operations: [{ op: 'update', id: target, data }, create] }
+  }
+
   function conditionFor(one: Step, actor: Model, other: Model, id: string): Record<string, string> {
     if (one.condition === 'none') return {}
     if (one.condition === 'any') return { 'If-Match': '*', 'If-None-Match': '"1"' }
@@ -265,6 +276,14 @@ describe.each(resources)('$name', (resource) => {
         expect(actor.live.has(row.id) || actor.trash.has(row.id), what).toBe(true)
       }
       followed(actor, answer)
+      return
+    }
+    if (verb.suffix === '/bulk') {
+      for (const { status, [resource.singular]: row } of answer.body.results) {
+        expect(row, what).toMatchObject({ user_id: user.id })
+        actor.live.set(row.id, row)
+        if (status === 201) actor.trash.delete(row.id)
+      }
       return
     }
     if (verb.method === 'DELETE') {
