@@ -212,9 +212,8 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
   }
-  const ignored = Object.fromEntries(
-    visible.filter(({ name: key }) => !fields.has(key)).map((key) => [key.name, z.unknown().optional()]),
-  )
+  const readOnly = visible.filter(({ name: key }) => !fields.has(key))
+  const ignored = () => Object.fromEntries(readOnly.map((key) => [key.name, z.unknown().optional()]))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
   const resource: Resource = {
@@ -224,13 +223,16 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     visible,
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
+    // Lazy: a Worker's start is short of CPU, and an isolate may never meet some of them.
     input: {
-      create: input.extend({ ...ignored, id: id().optional() }).check(...checks),
-      replace: input.extend(ignored).check(...checks),
-      update: input
-        .partial()
-        .extend(ignored)
-        .check(...checks),
+      create: z.lazy(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
+      replace: z.lazy(() => input.extend(ignored()).check(...checks)),
+      update: z.lazy(() =>
+        input
+          .partial()
+          .extend(ignored())
+          .check(...checks),
+      ),
     },
     derive,
     filter,
