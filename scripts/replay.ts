@@ -63,6 +63,7 @@ interface Column {
   type: string
   notnull: number
   hidden: number
+  pk: number
 }
 
 /** Puts a few rows per user into every table that has none, parents before children. */
@@ -99,13 +100,13 @@ async function fill(db: D1Database, table: string, references: ReadonlySet<strin
 
 /** Rows of one user share ids across tables, so a reference is the id of the same number. */
 function valueFor(
-  { name, type, notnull }: Column,
+  { name, type, notnull, pk }: Column,
   user: string,
   row: number,
   references: ReadonlySet<string>,
 ) {
   if (name === 'user_id') return user
-  if (name === 'id' || references.has(name)) return `row-${row}`
+  if (pk || references.has(name)) return `row-${row}`
   if (name === 'deleted_at' || (!notnull && row === 0)) return null
   return /int|real/i.test(type) ? row : type.toLowerCase() === 'blob' ? new Uint8Array([row]) : '[]'
 }

@@ -84,6 +84,7 @@ function generate(): void {
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
+    run('node', join(import.meta.dirname, 'docs.ts'))
     throw error
   }
   const above = options.under ? find(options.under) : undefined
