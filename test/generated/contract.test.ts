@@ -87,7 +87,7 @@ describe.each(resources)('$name', (resource) => {
         expect(read.body).toEqual(row)
         expectRow(read, row)
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     )
   })
 
@@ -152,7 +152,7 @@ describe.each(resources)('$name', (resource) => {
         }
         expect((await rows.call('GET', `/${row.id}`)).body).toEqual(row)
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
   })
 
@@ -165,7 +165,7 @@ describe.each(resources)('$name', (resource) => {
         const put = await rows.call('PUT', `/${id}`, body)
         expect(written(put.body)).toEqual(written(await rows.create(body)))
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
   })
 

@@ -130,7 +130,7 @@ describe.each(resources)('$name', (resource) => {
         }
         for (const model of models) await expectUntouched(model)
       }),
-      { numRuns: 24, endOnFailure: true, asyncReporter: report },
+      { numRuns: 16, endOnFailure: true, asyncReporter: report },
     )
     // The sequences did reach what they are about: every verb succeeded, and met rows and paths of others.
     for (const { method, suffix } of verbs) {
