@@ -399,7 +399,7 @@ function filterSchema(resource: Resource, filter: FilterDeclaration): [descripti
 function schemasOf(resource: Resource): Json {
   const { name, singular, visible } = resource
   const Row = pascal(singular)
-  const input = fieldsOf(resource.input.create)
+  const input = fieldsOf(resource.input.create())
   const fields = Object.fromEntries(
     visible.map((column) => [
       column.name,
@@ -433,7 +433,7 @@ function schemasOf(resource: Resource): Json {
     ...bulkSchemas(resource),
     ...Object.fromEntries(
       Object.entries(bodies).map(([suffix, kind]) => {
-        const { required } = fieldsOf(resource.input[kind])
+        const { required } = fieldsOf(resource.input[kind]())
         const properties = Object.fromEntries(
           visible.map((column) => [column.name, withDefault(fields[column.name] ?? {}, column, kind)]),
         )

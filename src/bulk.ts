@@ -15,8 +15,8 @@ export function bulkSchema(resource: Resource) {
     operations: z
       .array(
         z.discriminatedUnion('op', [
-          z.strictObject({ op: z.literal('create'), id: id().optional(), data: create }),
-          z.strictObject({ op: z.literal('update'), id: id(), revision, data: update }),
+          z.strictObject({ op: z.literal('create'), id: id().optional(), data: create() }),
+          z.strictObject({ op: z.literal('update'), id: id(), revision, data: update() }),
           z.strictObject({ op: z.literal('delete'), id: id(), revision }),
         ]),
       )

@@ -164,7 +164,7 @@ export interface Resource {
   /** The columns a client may write; a generated one among them is a shorthand that `derive` reads. */
   writable: ReadonlyMap<string, SQLiteColumn>
   /** The bodies of POST, PUT and PATCH. Read-only fields are let through unread, unknown ones are not. */
-  input: Record<'create' | 'replace' | 'update', z.ZodType<Record<string, unknown>>>
+  input: Record<'create' | 'replace' | 'update', () => z.ZodType<Record<string, unknown>>>
   derive: Readonly<Record<string, (write: Write) => SQL>>
   filter: readonly FilterDeclaration[]
   sort: readonly string[]
@@ -223,16 +223,13 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     visible,
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
-    // Lazy: a Worker's start is short of CPU, and an isolate may never meet some of them.
     input: {
-      create: z.lazy(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
-      replace: z.lazy(() => input.extend(ignored()).check(...checks)),
-      update: z.lazy(() =>
-        input
-          .partial()
-          .extend(ignored())
-          .check(...checks),
-      ),
+      create: lazily(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
+      replace: lazily(() => input.extend(ignored()).check(...checks)),
+      update: lazily(() => {
+        const partial = input.partial().extend(ignored())
+        return partial.check(...checks)
+      }),
     },
     derive,
     filter,
@@ -244,6 +241,12 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   }
   resources.set(table, resource)
   return resource
+}
+
+/** Makes something when it is first asked for: a Worker's start is short of CPU, and an isolate may never need it. */
+function lazily<Made>(make: () => Made): () => Made {
+  let made: Made | undefined
+  return () => (made ??= make())
 }
 
 /** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */

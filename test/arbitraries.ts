@@ -28,7 +28,7 @@ export type Given = Record<string, fc.Arbitrary<unknown>>
 
 /** The writable fields of a resource, from `resource.input.create`. */
 export function fieldsOf(resource: Resource): Field[] {
-  const schema = resource.input.create
+  const schema = resource.input.create()
   if (!(schema instanceof z.ZodObject)) throw new Error(`the input of ${resource.name} is not an object`)
   const shape: z.core.$ZodShape = schema.shape
   return [...resource.writable.keys()].map((name) => {
@@ -108,14 +108,14 @@ export interface BodyOptions {
 /** Valid bodies of POST and PUT: every field present or left out as the schema allows. */
 export function bodyOf(resource: Resource, options: BodyOptions = {}): fc.Arbitrary<Body> {
   return recordOf(resource, options, (field) => field.required).filter(
-    (body) => resource.input.create.safeParse(body).success,
+    (body) => resource.input.create().safeParse(body).success,
   )
 }
 
 /** Valid bodies of PATCH: at least one field. */
 export function patchOf(resource: Resource, options: BodyOptions = {}): fc.Arbitrary<Body> {
   return recordOf(resource, options, () => false).filter(
-    (body) => Object.keys(body).length > 0 && resource.input.update.safeParse(body).success,
+    (body) => Object.keys(body).length > 0 && resource.input.update().safeParse(body).success,
   )
 }
 
@@ -126,7 +126,7 @@ export function fullBodyOf(resource: Resource, options: BodyOptions = {}): fc.Ar
   return recordFrom(fields, options, () => true).filter(
     (body) =>
       Object.values(body).every((value) => value !== '' && !(Array.isArray(value) && !value.length)) &&
-      resource.input.create.safeParse(body).success,
+      resource.input.create().safeParse(body).success,
   )
 }
 
