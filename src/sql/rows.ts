@@ -16,9 +16,11 @@ export function decode(resource: Resource, row: Row): Row {
 
 function parse(resource: Resource, column: SQLiteColumn, value: unknown): unknown {
   try {
-    return JSON.parse(String(value))
+    const parsed: unknown = JSON.parse(String(value))
+    if (Array.isArray(parsed) || !Array.isArray(column.default)) return parsed
   } catch {
-    log('error', { event: 'malformed_row', table: resource.name, column: column.name })
-    return column.default ?? null
+    // Not even JSON.
   }
+  log('error', { event: 'malformed_row', table: resource.name, column: column.name })
+  return column.default ?? null
 }
