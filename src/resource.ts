@@ -212,11 +212,14 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
   }
-  const ignored = Object.fromEntries(
-    visible.filter(({ name: key }) => !fields.has(key)).map((key) => [key.name, z.unknown().optional()]),
-  )
+  const ignored = () =>
+    Object.fromEntries(
+      visible.filter(({ name: key }) => !fields.has(key)).map((key) => [key.name, z.unknown().optional()]),
+    )
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
+  // Each is built when it is first asked for: few isolates see every method of every resource, and all of them start.
+  const bodies: Partial<Resource['input']> = {}
   const resource: Resource = {
     name,
     singular: declaration.singular ?? name.replace(/s$/, ''),
@@ -225,12 +228,18 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
     input: {
-      create: input.extend({ ...ignored, id: id().optional() }).check(...checks),
-      replace: input.extend(ignored).check(...checks),
-      update: input
-        .partial()
-        .extend(ignored)
-        .check(...checks),
+      get create() {
+        return (bodies.create ??= input.extend({ ...ignored(), id: id().optional() }).check(...checks))
+      },
+      get replace() {
+        return (bodies.replace ??= input.extend(ignored()).check(...checks))
+      },
+      get update() {
+        return (bodies.update ??= input
+          .partial()
+          .extend(ignored())
+          .check(...checks))
+      },
     },
     derive,
     filter,

@@ -32,7 +32,7 @@ export interface Verb {
 export function routesFor(resource: Resource): Hono<App> {
   const routes = new Hono<App>()
 
-  // Lazy, because a Worker's start has to build what every resource declares, and an isolate lists few of them.
+  // Lazy schemas, because a Worker's start would have to build those of every resource, and an isolate needs few of them.
   routes.get('/', validQuery(z.lazy(() => listQueryFor(resource))), async (c) => {
     const { ancestors } = scopeOf(c, resource)
     const query = toListQuery(resource, c.req.valid('query'), Object.values(ancestors).join('/'))
@@ -47,7 +47,7 @@ export function routesFor(resource: Resource): Hono<App> {
     })
   })
 
-  routes.post('/', jsonOnly, validBody(resource.input.create), async (c) => {
+  routes.post('/', jsonOnly, validBody(z.lazy(() => resource.input.create)), async (c) => {
     const { id, ...body } = c.req.valid('json')
     const chosen = typeof id === 'string' ? id : undefined
     const key = await keyOf(c, resource, 'create')
@@ -77,12 +77,12 @@ export function routesFor(resource: Resource): Hono<App> {
     return noneMatch(c, etagOf(row)) ? answer(c, row) : notModified(c, row)
   })
 
-  routes.put('/:id', jsonOnly, validBody(resource.input.replace), async (c) => {
+  routes.put('/:id', jsonOnly, validBody(z.lazy(() => resource.input.replace)), async (c) => {
     const values = writable(resource, sameId(c, c.req.valid('json')))
     return answer(c, await storeOf(c, resource).replace(rowId(c), values, ifMatch(c)))
   })
 
-  routes.patch('/:id', jsonOnly, validBody(resource.input.update), async (c) => {
+  routes.patch('/:id', jsonOnly, validBody(z.lazy(() => resource.input.update)), async (c) => {
     const values = writable(resource, sameId(c, c.req.valid('json')))
     if (Object.keys(values).length === 0) throw new Problem('empty_patch')
     return answer(c, await storeOf(c, resource).update(rowId(c), values, ifMatch(c)))
