@@ -21,10 +21,12 @@ interface Step {
 }
 
 /** Pages derived from the declarations, as committed: the bundle's build step writes them again. */
-const derivedPages = ['openapi.json', 'docs/problems.html'].map((page) => ({
-  page,
-  committed: readFileSync(join('public', page), 'utf8'),
-}))
+const derivedPages = ['public/openapi.json', 'public/docs/problems.html', 'docs/field-types.md'].map(
+  (page) => ({
+    page,
+    committed: readFileSync(page, 'utf8'),
+  }),
+)
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-check-'))
 const bundle = join(scratch, 'worker.bundle')
@@ -93,7 +95,7 @@ async function docsFresh(): Promise<string> {
     ({ page, committed }) => readFileSync(join(made, page), 'utf8') !== committed,
   )
   if (stale.length) {
-    throw new Error(`Run npm run docs and commit: ${stale.map(({ page }) => `public/${page}`).join(', ')}`)
+    throw new Error(`Run npm run docs and commit: ${stale.map(({ page }) => page).join(', ')}`)
   }
   return derivedPages.map(({ page }) => page).join(', ')
 }

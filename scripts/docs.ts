@@ -3,14 +3,33 @@ import { join } from 'node:path'
 import { problemTypes } from '../src/problems.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { openApiFor } from './openapi.ts'
+import { types } from './resource-fields.ts'
 
-// What is derived of the static pages: wrangler runs this before it bundles, so they never lag behind the declarations.
-const root = process.argv[2] ?? join(import.meta.dirname, '..', 'public')
+// What is derived of the documentation: wrangler runs this before it bundles, so it never lags behind the declarations.
+const project = process.argv[2] ?? join(import.meta.dirname, '..')
+const root = join(project, 'public')
 mkdirSync(join(root, 'docs'), { recursive: true })
+mkdirSync(join(project, 'docs'), { recursive: true })
+writeFileSync(join(project, 'docs', 'field-types.md'), fieldTypes())
 writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApiFor(resources, verbs), null, 2)}\n`)
 writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
 const scalar = join(import.meta.dirname, '..', 'node_modules', '@scalar', 'api-reference', 'dist', 'browser')
 copyFileSync(join(scalar, 'standalone.js'), join(root, 'docs', 'scalar.js'))
+
+function fieldTypes(): string {
+  const rows = types.map(
+    ({ syntax, column, input, json, filter }) =>
+      `| \`name:${syntax}\` | ${column} | ${input} | ${json} | ${filter} |\n`,
+  )
+  return `# Field types
+
+What \`npm run resource\` makes of each type. A field is required unless it ends in \`?\` (null when left out) or \`=value\`
+(its default). Written by \`npm run docs\`.
+
+| Field | Column | Validator | JSON | Filters by |
+|---|---|---|---|---|
+${rows.join('')}`
+}
 
 function problemsPage(): string {
   const rows = Object.entries(problemTypes).map(

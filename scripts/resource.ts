@@ -78,7 +78,7 @@ function generate(): void {
   try {
     writeFileSync(file, source, { flag: 'wx' })
     writeFileSync(contents, index)
-    run('oxfmt', file, contents)
+    execFileSync('oxfmt', [file, contents], { stdio: 'ignore', cwd: root })
     run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
     run('node', join(import.meta.dirname, 'docs.ts'))
   } catch (error) {
