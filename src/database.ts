@@ -75,14 +75,12 @@ export function openDatabase(binding: D1Database, start: D1SessionBookmark, cost
   }
 }
 
-async function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
-  const deadline = Promise.withResolvers<never>()
-  const timer = setTimeout(() => deadline.reject(new Problem('database_timeout')), DEADLINE)
-  try {
-    return await Promise.race([work, deadline.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Problem('database_timeout')), DEADLINE)
+    const settled = () => clearTimeout(timer)
+    work.then(resolve, reject).then(settled, settled)
+  })
 }
 
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */

@@ -208,7 +208,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       const last = page.at(-1)
       const next = more && last ? positionOf(last, query.sort) : undefined
       return {
-        rows: page.map((row) => decode(resource, row)),
+        rows: page.map((row) => decode(resource, query.sort ? withoutSortKey(row) : row)),
         next,
         total: query.total ? Number(counted?.total) : undefined,
       }
@@ -299,6 +299,11 @@ function positionOf(row: Row, sort: Sort | undefined): Position {
   const id = String(row.id)
   const key = row.sort_key
   return sort ? { id, key: typeof key === 'string' || typeof key === 'number' ? key : null } : { id }
+}
+
+function withoutSortKey(row: Row): Row {
+  const { sort_key: _sortKey, ...rest } = row
+  return rest
 }
 
 function staleRevision(row: Row): Problem {

@@ -8,7 +8,7 @@ export interface Issuer {
   /** What its keys sign with, fixed here: a token's own header decides nothing (RFC 8725 §3.1). */
   algorithms: readonly string[]
   /** The keys that may have signed a token with this header. Throws `keys_unavailable` when nobody can tell now. */
-  keysFor(header: JWTHeaderParameters): Promise<readonly CryptoKey[]>
+  keysFor(header: () => JWTHeaderParameters): Promise<readonly CryptoKey[]>
 }
 
 const issuers = new WeakMap<Config, readonly Issuer[]>()
@@ -43,6 +43,8 @@ async function importSecret(secret: Uint8Array<ArrayBuffer>): Promise<CryptoKey>
 
 type KeySet = ReturnType<typeof createLocalJWKSet>
 
+const KEY_SET_ALGORITHMS: readonly string[] = ['EdDSA', 'ES256', 'RS256', 'PS256']
+
 /** How long a fetched key set serves before it is fetched again, in milliseconds. */
 const MAX_AGE = 10 * 60_000
 /** How long after one fetch an unknown key causes no other, in milliseconds. */
@@ -67,8 +69,11 @@ function remoteKeySet(url: string): Issuer {
   }
 
   return {
-    algorithms: ['EdDSA', 'ES256', 'RS256', 'PS256'],
-    async keysFor(header) {
+    algorithms: KEY_SET_ALGORITHMS,
+    async keysFor(headerOf) {
+      const header = headerOf()
+      // Another issuer's token is no reason to look for new keys.
+      if (!KEY_SET_ALGORITHMS.includes(header.alg)) return []
       if (!good || Date.now() - good.at > MAX_AGE) await refresh()
       const known = good ? await matchingKeys(good.keySet, header) : []
       if (known.length) return known

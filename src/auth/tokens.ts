@@ -8,7 +8,7 @@ import {
 } from 'jose'
 import type { Config, Identity } from '../env.ts'
 import { Problem } from '../problems.ts'
-import { issuersOf } from './issuers.ts'
+import { issuersOf, type Issuer } from './issuers.ts'
 import { isUserId } from './user-id.ts'
 
 /** How far clocks may differ, in seconds. */
@@ -38,22 +38,32 @@ export function invalidToken(reason: string): Problem {
 }
 
 async function verifySignature(token: string, config: Config): Promise<JWTPayload> {
-  const header = headerOf(token)
   for (const issuer of issuersOf(config)) {
-    if (!issuer.algorithms.includes(header.alg)) continue
-    const options: JWTVerifyOptions = {
+    const options = optionsFor(issuer, config)
+    for (const key of await issuer.keysFor(() => headerOf(token))) {
+      const payload = await payloadBy(key, token, options)
+      if (payload) return payload
+    }
+  }
+  throw invalidToken('no trusted key verifies it')
+}
+
+const optionsOf = new WeakMap<Issuer, JWTVerifyOptions>()
+
+/** What jose has to check of an issuer's tokens; the same for all of them. */
+function optionsFor(issuer: Issuer, config: Config): JWTVerifyOptions {
+  let options = optionsOf.get(issuer)
+  if (!options) {
+    options = {
       algorithms: [...issuer.algorithms],
       clockTolerance: LEEWAY,
       requiredClaims: ['sub', 'exp'],
       ...(config.issuer && { issuer: config.issuer }),
       ...(config.audience && { audience: config.audience }),
     }
-    for (const key of await issuer.keysFor(header)) {
-      const payload = await payloadBy(key, token, options)
-      if (payload) return payload
-    }
+    optionsOf.set(issuer, options)
   }
-  throw invalidToken('no trusted key verifies it')
+  return options
 }
 
 /** What the token says when this key signed it, undefined when it did not. Throws when it says something that does not hold. */

@@ -5,7 +5,6 @@ import type { Resource } from '../resource.ts'
 
 /** A row as a client sees it. What SQLite has no type for is decoded in place; a stored value that cannot be is its default. */
 export function decode(resource: Resource, row: Row): Row {
-  delete row.sort_key
   for (const column of resource.encoded) {
     const value = row[column.name]
     if (value === null) continue
