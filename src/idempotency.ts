@@ -3,7 +3,7 @@ import { index, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { NOW, type Resource } from './resource.ts'
 import { columns, inTrash, isMatch, once, owned, ownedLive, slot } from './sql/scope.ts'
-import { assertion, OWNER, type Statement } from './sql/statement.ts'
+import { assertion, compile, OWNER, type Statement } from './sql/statement.ts'
 
 /** What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but nobody reads it. */
 export const idempotencyKeys = sqliteTable(
@@ -43,7 +43,8 @@ export type Outcome = z.output<typeof outcomes>[number]
 
 const isTheKey = sql`${idempotencyKeys.user_id} = ${slot(OWNER)} AND ${idempotencyKeys.route} = ${slot('route')}
   AND ${idempotencyKeys.key} = ${slot('key')}`
-const isRemembered = sql`${idempotencyKeys.created_at} > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${KEY_HOURS} hours'`)})`
+const forgottenAt = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${KEY_HOURS} hours'`)})`
+const isRemembered = sql`${idempotencyKeys.created_at} > ${forgottenAt}`
 const theKey = sql`SELECT 1 FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`
 
 /** Asserts that the key has not been used. */
@@ -82,6 +83,16 @@ export function recallRowsStatement(resource: Resource): Statement {
     const ids = sql`SELECT json_extract(done.value, '$.id') FROM ${idempotencyKeys}, json_each(outcome) AS done WHERE ${isTheKey}`
     return sql`SELECT ${columns(resource)} FROM ${resource.table} WHERE ${ownedLive(resource)} AND ${resource.table.id} IN (${ids})`
   })
+}
+
+/** How many keys one run of the trigger forgets, so that its work is bounded; the next run goes on. */
+const FORGOTTEN = 10_000
+
+/** Deletes the keys, of every user, that are not remembered any more. */
+export function forgetStatement(): Statement {
+  return compile(sql`DELETE FROM ${idempotencyKeys} WHERE (user_id, route, key) IN (
+    SELECT user_id, route, key FROM ${idempotencyKeys} WHERE created_at <= ${forgottenAt}
+    ORDER BY created_at LIMIT ${sql.raw(String(FORGOTTEN))})`)
 }
 
 function insertKey() {

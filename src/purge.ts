@@ -1,6 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { openDatabase } from './database.ts'
 import { log } from './http/log.ts'
+import { forgetStatement } from './idempotency.ts'
 import { daysAgo, NOW, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
 import { bind, compile } from './sql/statement.ts'
 
@@ -9,7 +10,8 @@ const BATCH = 200
 
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
- * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Run by the cron trigger.
+ * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Then forgets the
+ * Idempotency-Keys that are too old to be replayed. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], binding: D1Database): Promise<void> {
   const cost = { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
@@ -18,6 +20,7 @@ export async function purge(resources: readonly Resource[], binding: D1Database)
     const statements = removal(resources, resource, expired(resource)).map(compile)
     await database.batch(statements.map((statement) => bind(statement, {})))
   }
+  await database.batch([bind(forgetStatement(), {})])
   log('info', { event: 'purge', rows_read: cost.rowsRead, rows_written: cost.rowsWritten, db_ms: cost.ms })
 }
 

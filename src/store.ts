@@ -163,7 +163,11 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     if (known.fingerprint !== key.fingerprint) throw new Problem('key_reused')
     const byId = new Map(rows.map((row) => [row.id, decode(resource, row)]))
     const outcome = outcomes.parse(JSON.parse(String(known.outcome)))
-    return { results: outcome.map(({ status, id }) => resultOf(status, id, byId.get(id))), replayed: true }
+    const results = outcome.map(({ status, id }) =>
+      // What was deleted stays out of the answer, as the first time, although it may have been restored since.
+      resultOf(status, id, status === SUCCESS.delete ? undefined : byId.get(id)),
+    )
+    return { results, replayed: true }
   }
 
   /** The statements of a bulk's operation: what must hold, so that its failure names its index, then the write, last. */
