@@ -20,27 +20,34 @@ async function fixtureMigrations(schema: string) {
   }
 }
 
+const bindings = {
+  JWT_SECRET: 'a secret for tests, of more than 32 bytes',
+  PROVIDER_KEYS: provider.privateKeys,
+  TEST_MIGRATIONS: await readD1Migrations('./migrations'),
+  FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/notes.ts'),
+}
+
 export default defineConfig({
-  plugins: [
-    cloudflareTest(async () => ({
-      wrangler: { configPath: './wrangler.toml' },
-      miniflare: {
-        // The identity provider of the token tests; nothing else outside the Worker is ever called.
-        outboundService: provider.serve,
-        d1Databases: ['EMPTY_DB'],
-        bindings: {
-          JWT_SECRET: 'a secret for tests, of more than 32 bytes',
-          PROVIDER_KEYS: provider.privateKeys,
-          TEST_MIGRATIONS: await readD1Migrations('./migrations'),
-          FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/notes.ts'),
+  test: {
+    projects: [
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            // The identity provider of the token tests; nothing else outside the Worker is ever called.
+            miniflare: { outboundService: provider.serve, d1Databases: ['EMPTY_DB'], bindings },
+          }),
+        ],
+        test: {
+          name: 'worker',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/scripts/**'],
+          setupFiles: ['./test/setup.ts'],
+          testTimeout: 60_000,
         },
       },
-    })),
-  ],
-  test: {
-    include: ['test/**/*.test.ts'],
-    setupFiles: ['./test/setup.ts'],
-    testTimeout: 60_000,
+      { test: { name: 'scripts', include: ['test/scripts/**/*.test.ts'], testTimeout: 60_000 } },
+    ],
     reporters: ['default', closingLine()],
     silent: 'passed-only',
     coverage: {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import config from '../drizzle.config.ts'
 import { generateMigration, migrationFiles, tablesAtRisk } from './migrations.ts'
-import { replay } from './replay.ts'
+import { replay, type Replay } from './replay.ts'
 
 const USAGE = `Usage: npm run migrate:new -- [--name <name>] [--accept-data-loss <table>]...
 
@@ -51,15 +51,18 @@ async function migrate(): Promise<void> {
         refused.map((table) => `--accept-data-loss ${table}`).join(' '),
     )
   }
-  const lost = (await replay(out)).filter(({ table }) => !accepted.has(table))
+  const changes = await replay(out)
+  const lost = changes.filter(({ table }) => !accepted.has(table)).map(sentence)
   if (lost.length) {
-    const lines = lost.map(
-      ({ file, table, before, after }) => `${file}: ${table} had ${before} rows, then ${after}`,
-    )
-    throw new Error(`Replayed on a database with rows in it, the migrations lose some:\n${lines.join('\n')}`)
+    throw new Error(`Replayed on a database with rows in it, the migrations lose some:\n${lost.join('\n')}`)
   }
   console.log(
     `Wrote ${added.map((file) => `migrations/${file}`).join(', ')} and replayed all ${migrationFiles(out).length} ` +
-      'migrations on a database with rows in it: none was lost.\nApply it with: npm run migrate',
+      `migrations on a database with rows in it: ${changes.map(sentence).join('; ') || 'none was lost'}.\n` +
+      'Apply it with: npm run migrate',
   )
+}
+
+function sentence({ file, table, before, after }: Replay): string {
+  return `${file}: ${table} had ${before} rows, then ${after}`
 }

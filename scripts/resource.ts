@@ -45,24 +45,29 @@ const WORDS = new Set(
   ).split(' '),
 )
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    under: { type: 'string' },
-    singular: { type: 'string' },
-    'dry-run': { type: 'boolean' },
-    help: { type: 'boolean' },
-  },
-})
+const { values: options, positionals } = attempt(() =>
+  parseArgs({
+    allowPositionals: true,
+    options: {
+      under: { type: 'string' },
+      singular: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  }),
+)
+if (options.help) console.log(USAGE)
+else attempt(generate)
 
-try {
-  if (options.help) console.log(USAGE)
-  else generate()
-} catch (error) {
-  console.error(
-    `${error instanceof Error ? error.message : String(error)}\nNothing was written. For help: npm run resource -- --help`,
-  )
-  process.exitCode = 1
+/** Ends the process with a sentence when something is refused. */
+function attempt<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error))
+    console.error('Nothing was written. For help: npm run resource -- --help')
+    return process.exit(1)
+  }
 }
 
 function generate(): void {

@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+const root = join(import.meta.dirname, '..', '..')
+const PARTS = [
+  'src',
+  'scripts',
+  'migrations',
+  'public',
+  'docs',
+  'drizzle.config.ts',
+  'package.json',
+  'tsconfig.json',
+]
+
+/** A copy of the project in a temporary folder, to run its scripts in. */
+export function newProject() {
+  const folder = mkdtempSync(join(tmpdir(), 'freehold-project-'))
+  for (const part of [...PARTS, 'wrangler.toml', '.oxfmtrc.json']) {
+    cpSync(join(root, part), join(folder, part), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const path = join(root, 'node_modules', '.bin') + delimiter + process.env.PATH
+
+  /** Runs a script as npm does. Returns its exit code and all that it printed. */
+  function run(script: string, ...args: string[]) {
+    const { status, stdout, stderr } = spawnSync('node', [join('scripts', script), ...args], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: path },
+    })
+    return { status, output: stdout + stderr }
+  }
+
+  return {
+    run,
+    read: (file: string) => readFileSync(join(folder, file), 'utf8'),
+    /** Replaces a text that must be there. */
+    edit(file: string, from: string, to: string) {
+      const before = readFileSync(join(folder, file), 'utf8')
+      if (!before.includes(from)) throw new Error(`${file} does not have: ${from}`)
+      writeFileSync(join(folder, file), before.replace(from, to))
+    },
+    /** Everything a script could have changed, for comparing. */
+    state: () =>
+      spawnSync('sh', ['-c', 'find src migrations public docs -type f | sort | xargs cksum'], {
+        cwd: folder,
+        encoding: 'utf8',
+      }).stdout,
+    remove: () => rmSync(folder, { recursive: true }),
+  }
+}
