@@ -52,7 +52,6 @@ export function routesFor(resource: Resource): Hono<App> {
     const chosen = typeof id === 'string' ? id : undefined
     const key = await keyOf(c, resource, 'create')
     const done = await storeOf(c, resource).create(writable(resource, body), chosen, key)
-    c.header('Location', `${new URL(c.req.url).pathname}/${done.results[0]?.id}`)
     return answerDone(c, done)
   })
 
@@ -149,7 +148,9 @@ export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Resp
 function answerDone(c: Context<App>, { results: [result], replayed }: Done): Response {
   if (replayed) c.header('Idempotent-Replayed', 'true')
   if (!result?.row) throw new Problem('row_gone')
-  return answer(c, result.row, result.status === 201 ? 201 : 200)
+  if (result.status !== 201) return answer(c, result.row)
+  c.header('Location', `${new URL(c.req.url).pathname}/${result.id}`)
+  return answer(c, result.row, 201)
 }
 
 /** The request's `Idempotency-Key`, if any, for this verb on these rows. */
