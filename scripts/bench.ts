@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import * as z from 'zod'
+import { freePort } from './server.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
 const ROUNDS = 40
@@ -42,13 +41,4 @@ async function ask(url: string): Promise<unknown> {
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   throw new Error('wrangler dev ended')
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0)
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  if (typeof address !== 'object' || !address) throw new Error('no free port')
-  return address.port
 }

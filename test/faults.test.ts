@@ -279,6 +279,18 @@ describe.concurrent.each(ways.filter(({ name }) => name.endsWith('with a key')))
   })
 })
 
+test('an id of the client’s own converges, too: its retry after a lost answer is a 409, and there is one row', async () => {
+  const user = await newUser()
+  const body = { id: newId(), title: 'One' }
+  const request: Request = { user, method: 'POST', path: '/tasks', body, headers: {}, status: 201 }
+  const { answer } = await sendOver(request, only('error after commit'))
+  expectUnavailable(answer)
+  const retried = await sendSoundly(request)
+  expectProblem(retried, 409)
+  expect(problemOf(retried)[1]).toBe('id_taken')
+  expect((await storedBy(user.id)).tasks).toMatchObject([body])
+})
+
 describe('an error of D1 that does not pass', () => {
   const secret = 'secret-parameter'
   test.each([
