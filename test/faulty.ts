@@ -4,7 +4,7 @@ import { env } from 'cloudflare:workers'
 export type Fault = 'error before' | 'error after commit' | 'delay' | 'hang' | 'hang after commit'
 
 /** What D1 says when the way to it, or it itself, is gone for a moment. */
-export const LOST = 'D1_ERROR: Network connection lost.'
+const LOST = 'D1_ERROR: Network connection lost.'
 
 /** The tests' D1 where `faultOf` says what happens to each batch of the session, counted from 0; it may throw `message`. */
 export function faultyDatabase(faultOf: (attempt: number) => Fault | undefined, message = LOST) {
