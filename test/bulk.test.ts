@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newId, newUser, type Answer, type Json } from './client.ts'
 import { expectProblem, type User } from './collection.ts'
+import { captureLog } from './deployment.ts'
 import { recordedApp } from './recorder.ts'
 import { countOf, problemOf, storedBy } from './stored.ts'
 
@@ -356,6 +357,17 @@ describe('an operation that fails', () => {
     const { status, body } = await bulk(user, [...creations(99), { op: 'delete', id: live.id }])
     expect([status, body.results.length]).toEqual([200, MAX])
   })
+})
+
+test('the log names its route, and not that of a row', async () => {
+  const user = await newUser()
+  const { requests } = captureLog()
+  await bulk(user, creations(1))
+  await bulk(user, [{ op: 'delete', id: newId() }])
+  expect(requests().map(({ route, status }) => [route, status])).toEqual([
+    ['/api/:user_id/tasks/bulk', 200],
+    ['/api/:user_id/tasks/bulk', 404],
+  ])
 })
 
 describe('the body of a bulk', () => {

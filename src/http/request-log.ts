@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import { routePath } from 'hono/route'
+import { matchedRoutes, routePath } from 'hono/route'
 import type { App } from '../env.ts'
 import { log } from './log.ts'
 
@@ -22,7 +22,8 @@ export const requestLog = createMiddleware<App>(async function requestLog(c, nex
     event: 'request',
     request_id: c.get('requestId'),
     method: c.req.method,
-    route: routePath(c, -1),
+    // Handlers for all methods come after: what refuses other methods of `/:id` matches `/bulk` as well.
+    route: matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path ?? routePath(c, -1),
     status: c.res.status,
     user: c.get('identity')?.userId,
     problem,
