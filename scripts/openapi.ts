@@ -73,7 +73,7 @@ function pathsOf(resource: Resource): Json {
       parameters: [ref('parameters', 'user_id'), ...above],
       get: operation(resource, `list${pascal(name)}`, `List ${name}`, {
         description:
-          'Newest first, unless sorted otherwise. Follow `next_cursor`, or `Link`, to the next page.',
+          'Newest first, by the time in the ids, unless sorted otherwise. Follow `next_cursor`, or `Link`, to the next page.',
         parameters: listParameters(resource),
         responses: {
           ...answer(200, `${Row}List`, `A page of ${name}.`, ['Link']),
@@ -202,7 +202,10 @@ function ancestorParameters({ parent }: Resource): Json[] {
 /** The answer to a write that prefers not to get the row back. */
 const minimal = {
   description: 'Done, as asked with `Prefer: return=minimal`.',
-  headers: { ETag: { $ref: '#/components/headers/ETag' } },
+  headers: {
+    ETag: { $ref: '#/components/headers/ETag' },
+    'Preference-Applied': { $ref: '#/components/headers/Preference-Applied' },
+  },
 }
 
 function changesPath(): Json {
@@ -313,6 +316,7 @@ const PARAMETERS = {
 const HEADERS: Record<string, Json> = {
   ETag: header("The row's revision, as a strong entity tag."),
   Link: header('The next page, `rel="next"` (RFC 8288); absent on the last one.'),
+  'Preference-Applied': header('`return=minimal`, when the row was left out as preferred (RFC 7240 §3).'),
   Location: header('The path of the new row.'),
   'Idempotent-Replayed': header('`true` when this `Idempotency-Key` was known: nothing was done again.'),
   'X-Request-Id': header("The id of this request: the caller's own when it sent a well-formed one."),

@@ -12,7 +12,7 @@ export interface Field {
   refersTo?: string
 }
 
-/** A row of the table of types in `npm run resource -- --help` and docs/resources.md. */
+/** A row of the table of types in `npm run resource -- --help` and docs/field-types.md. */
 interface Type {
   syntax: string
   column: string

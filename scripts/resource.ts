@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
@@ -10,6 +11,7 @@ import { parseField, types, type Field } from './resource-fields.ts'
 const root = join(import.meta.dirname, '..')
 const folder = join(root, 'src', 'resources')
 const contents = join(folder, 'index.ts')
+const migrations = join(root, 'migrations')
 
 const USAGE = `Declares a resource: writes src/resources/<name>.ts, adds it to the table of contents, and makes the migration.
 
@@ -80,6 +82,8 @@ function generate(): void {
   }
   const file = join(folder, `${name}.ts`)
   const before = readFileSync(contents, 'utf8')
+  const backup = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
+  cpSync(migrations, backup, { recursive: true })
   try {
     writeFileSync(file, source, { flag: 'wx' })
     writeFileSync(contents, index)
@@ -89,8 +93,12 @@ function generate(): void {
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
+    rmSync(migrations, { recursive: true })
+    cpSync(backup, migrations, { recursive: true })
     run('node', join(import.meta.dirname, 'docs.ts'))
     throw error
+  } finally {
+    rmSync(backup, { recursive: true })
   }
   const above = options.under ? find(options.under) : undefined
   const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
@@ -140,7 +148,11 @@ function declaration(name: string, specs: readonly string[]): string {
 }
 
 function refuseClashes(fields: readonly Field[], parentColumn: string | undefined): void {
-  const columns = new Set([...Object.keys(getTableColumns(ownedTable('probe', {}))), parentColumn])
+  const columns = new Set([
+    ...Object.keys(getTableColumns(ownedTable('probe', {}))),
+    'constructor',
+    parentColumn,
+  ])
   const parameters = new Set(PARAMETERS)
   for (const { name, filter = '' } of fields) {
     if (columns.has(name)) throw new Error(`${name}: every row has that already, or it is named twice.`)

@@ -21,7 +21,7 @@ export interface Database {
    * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
    * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
    * nothing of the batch is stored, except after the last two, where it is not known. `repeatable` says that doing it
-   * twice does no harm, so it is tried again after a passing fault.
+   * twice changes nothing more, so it is tried again after a passing fault.
    */
   batch(statements: readonly BoundStatement[], repeatable?: boolean): Promise<Row[][]>
   /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
@@ -107,11 +107,16 @@ function asProblem(error: unknown): Error {
   return problem ? new Problem(problem) : asError(error)
 }
 
+/** What to say of an operation of a bulk where the problem's own sentence speaks of a header. */
+const details: Partial<Record<ProblemType, { detail: string }>> = {
+  stale_revision: { detail: 'The row has changed since the `revision` of the operation.' },
+}
+
 /** The problem that a failed assertion names: `stale_revision`, `invalid_reference project_id`, either with `#57` for a bulk. */
 function assertionIn(message: string): Problem | undefined {
   const [, name = '', field, at] = /assertion: (\w+)(?: (\w+))?(?: #(\d+))?/.exec(message) ?? []
   const index = at === undefined ? {} : { index: Number(at) }
-  if (isProblemType(name)) return new Problem(name, index)
+  if (isProblemType(name)) return new Problem(name, { ...index, ...(at && details[name]) })
   if (name !== 'invalid_reference' || !field) return undefined
   const path = at === undefined ? field : `operations[${at}].data.${field}`
   const error = { path, code: name, message: 'is not the id of one of your own live rows' }

@@ -2,7 +2,8 @@ import { sql, type SQL } from 'drizzle-orm'
 import { openDatabase } from './database.ts'
 import { log } from './http/log.ts'
 import { forgetStatement } from './idempotency.ts'
-import { daysAgo, NOW, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
+import { Problem } from './problems.ts'
+import { NOW, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
 import { bind, compile } from './sql/statement.ts'
 
 /** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
@@ -16,17 +17,23 @@ const BATCH = 200
 export async function purge(resources: readonly Resource[], binding: D1Database): Promise<void> {
   const cost = { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
   const database = openDatabase(binding, 'first-primary', cost)
-  for (const resource of resources) {
-    const statements = removal(resources, resource, expired(resource)).map(compile)
-    await database.batch(statements.map((statement) => bind(statement, {})))
+  // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
+  const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
+  const sweeps = resources.map((resource) => removal(resources, resource, expiredRows(resource)).map(compile))
+  for (const statements of [...sweeps, [forgetStatement()]]) {
+    try {
+      await database.batch(statements.map((statement) => bind(statement, { expired })))
+    } catch (error) {
+      // The next run tries again; what one resource is stuck on must not keep the others.
+      log('error', { event: 'purge_failed', error: error instanceof Problem ? error.type : 'unknown' })
+    }
   }
-  await database.batch([bind(forgetStatement(), {})])
   log('info', { event: 'purge', rows_read: cost.rowsRead, rows_written: cost.rowsWritten, db_ms: cost.ms })
 }
 
-function expired({ table }: Resource): SQL {
+function expiredRows({ table }: Resource): SQL {
   return sql`SELECT ${table.user_id}, ${table.id} FROM ${table}
-    WHERE ${table.deleted_at} <= ${daysAgo(TRASH_DAYS)} ORDER BY ${table.deleted_at} LIMIT ${sql.raw(String(BATCH))}`
+    WHERE ${table.deleted_at} <= ${sql.placeholder('expired')} ORDER BY ${table.deleted_at} LIMIT ${sql.raw(String(BATCH))}`
 }
 
 /**

@@ -208,6 +208,8 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   const fields = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
   const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
   for (const { name: key, notNull, hasDefault, generated } of visible) {
+    if (key in Object.prototype)
+      throw new Error(`${name}.${key} has a name that every JavaScript object knows`)
     const filled = key in owned || key === above?.column.name || fields.has(key) || key in derive
     if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)

@@ -28,7 +28,7 @@ export interface Verb {
   description: string
 }
 
-/** The routes of a collection, for mounting at its path: the same five handlers serve every resource. */
+/** The routes of a collection, for mounting at its path: the same handlers serve every resource. */
 export function routesFor(resource: Resource): Hono<App> {
   const routes = new Hono<App>()
 

@@ -16,14 +16,16 @@ import type { Resource } from './resource.ts'
 import {
   anyStatement,
   getStatement,
+  IS_LIVE,
   listStatement,
   listValues,
   parentStatement,
   revisionStatement,
+  SORT_KEY,
   totalStatement,
 } from './sql/reads.ts'
 import { decode } from './sql/rows.ts'
-import { ancestorSlot } from './sql/scope.ts'
+import { ancestorSlot, fieldKey } from './sql/scope.ts'
 import { bind, OWNER, type BoundStatement, type Statement, type Values } from './sql/statement.ts'
 import {
   createStatement,
@@ -107,7 +109,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
 
   /** A write to one live row and, under `If-Match`, a look at what the row is now, in case the write found no match. */
   async function write(id: string, match: Match, statement: Statement, values: Values): Promise<Row> {
-    const all = { ...values, id, match: JSON.stringify(match ?? null) }
+    const all = { ...fieldValues(values), id, match: JSON.stringify(match ?? null) }
     const assertions = referenceAssertions(values)
     const looks = match ? [bound(revisionStatement(resource), all)] : []
     const results = await database.batch([...assertions, bound(statement, all), ...looks], Boolean(match))
@@ -122,7 +124,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       .filter(({ column }) => typeof values[column.name] === 'string')
       .map((reference) => {
         const problem = problemAt(`invalid_reference ${reference.column.name}`, at)
-        return bound(referenceAssertion(resource, reference), { ...values, problem })
+        return bound(referenceAssertion(resource, reference), { ...fieldValues(values), problem })
       })
   }
 
@@ -178,7 +180,10 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       return [
         asserted(freeAssertion(resource), 'id_taken'),
         ...referenceAssertions(operation.values, at),
-        bound(createStatement(resource, Object.keys(operation.values)), { ...operation.values, id }),
+        bound(createStatement(resource, Object.keys(operation.values)), {
+          ...fieldValues(operation.values),
+          id,
+        }),
       ]
     }
     const { revision } = operation
@@ -187,10 +192,11 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       guards.push(asserted(revisionAssertion(resource), 'stale_revision', { revision }))
     }
     if (operation.op === 'delete') return [...guards, bound(removeStatement(resource, false), { id })]
+    const update = updateStatement(resource, Object.keys(operation.values), false)
     return [
       ...guards,
       ...referenceAssertions(operation.values, at),
-      bound(updateStatement(resource, Object.keys(operation.values), false), { ...operation.values, id }),
+      bound(update, { ...fieldValues(operation.values), id }),
     ]
   }
 
@@ -225,7 +231,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     },
 
     async create(values, id = uuidv7(), key) {
-      const insert = bound(createStatement(resource, Object.keys(values)), { ...values, id })
+      const insert = bound(createStatement(resource, Object.keys(values)), { ...fieldValues(values), id })
       const work = [...parentAssertions(), ...referenceAssertions(values), insert]
       const done = await once(key, [{ status: 201, id }], work)
       if (!Array.isArray(done)) return done
@@ -254,7 +260,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       const [[restored] = [], [found] = []] = done
       if (restored) return fresh([resultOf(200, id, decode(resource, restored))])
       if (!found) throw new Problem('row_not_found')
-      const { live, ...row } = found
+      const { [IS_LIVE]: live, ...row } = found
       if (!live || (match && !match.includes(Number(row.revision)))) throw staleRevision(row)
       return fresh([resultOf(200, id, decode(resource, row))])
     },
@@ -301,15 +307,21 @@ function problemAt(problem: string, at: number | undefined): string {
 
 function positionOf(row: Row, sort: Sort | undefined): Position {
   const id = String(row.id)
-  const key = row.sort_key
+  const key = row[SORT_KEY]
   return sort ? { id, key: typeof key === 'string' || typeof key === 'number' ? key : null } : { id }
 }
 
 function withoutSortKey(row: Row): Row {
-  const { sort_key: _sortKey, ...rest } = row
+  const { [SORT_KEY]: _sortKey, ...rest } = row
   return rest
 }
 
+/** A request's values under the names that statements know them by. */
+function fieldValues(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [fieldKey(name), value]))
+}
+
 function staleRevision(row: Row): Problem {
-  return new Problem('stale_revision', { headers: { ETag: `"${String(row.revision)}"` } })
+  const headers = { ETag: `"${String(row.revision)}"`, 'Cache-Control': 'private, no-cache' }
+  return new Problem('stale_revision', { headers })
 }

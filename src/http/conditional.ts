@@ -8,8 +8,12 @@ export function etagOf(row: Row): string {
   return `"${String(row.revision)}"`
 }
 
-/** The revisions `If-Match` allows (RFC 9110 §13.1.1): undefined for any; a weak or malformed tag allows none. */
+/**
+ * The revisions that the preconditions of a write allow (RFC 9110 §13.1.1): undefined for any; a weak or malformed tag
+ * allows none, and neither does `If-None-Match: *`, since the row must exist to be written.
+ */
 export function ifMatch(c: Context<App>): Match {
+  if (c.req.header('If-None-Match')?.trim() === '*') return []
   const header = c.req.header('If-Match')
   if (header === undefined || header.trim() === '*') return undefined
   return entityTags(header)

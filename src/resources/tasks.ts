@@ -37,7 +37,13 @@ export default defineResource({
   }),
   check: ({ value: { status, completed }, issues }) => {
     if (status === undefined || completed === undefined || completed === (status === 'completed')) return
-    issues.push({ code: 'custom', path: ['completed'], message: 'contradicts status', input: completed })
+    issues.push({
+      code: 'custom',
+      params: { code: 'contradiction' },
+      path: ['completed'],
+      message: 'contradicts status',
+      input: completed,
+    })
   },
   derive: {
     // The shorthand alone: true completes; false reopens what is completed and leaves anything else as it is.

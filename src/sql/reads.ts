@@ -18,6 +18,10 @@ import {
 import { contains, searchShape, searchValues } from './search.ts'
 import type { Statement, Values } from './statement.ts'
 
+/** Beside a row's own columns, under names that no column can have: what it sorts by, and whether it is live. */
+export const SORT_KEY = 'sort key'
+export const IS_LIVE = 'is live'
+
 /** The live row. */
 export function getStatement(resource: Resource): Statement {
   return once(
@@ -40,7 +44,7 @@ export function revisionStatement(resource: Resource): Statement {
 export function anyStatement(resource: Resource): Statement {
   return once(resource, 'any', () => {
     const { table } = resource
-    return sql`SELECT ${columns(resource)}, deleted_at IS NULL AS live FROM ${table}
+    return sql`SELECT ${columns(resource)}, deleted_at IS NULL AS ${sql.identifier(IS_LIVE)} FROM ${table}
       WHERE ${owned(resource)} AND (deleted_at IS NULL OR ${inTrash(table)}) AND ${table.id} = ${slot('id')}`
   })
 }
@@ -50,7 +54,7 @@ export function parentStatement(resource: Resource, parent: Parent): Statement {
   return once(resource, 'parent', () => sql`SELECT 1 AS live WHERE ${parentIsLive(parent)}`)
 }
 
-/** A page of rows, one more than the limit, with the sort key of each as `sort_key`. */
+/** A page of rows, one more than the limit, with the sort key of each as {@link SORT_KEY}. */
 export function listStatement(resource: Resource, query: ListQuery): Statement {
   const { sort, after } = query
   const cursor = after && (after.key === null ? 'nulls' : 'after')
@@ -60,7 +64,7 @@ export function listStatement(resource: Resource, query: ListQuery): Statement {
       [...rowsWanted(resource, query), ...(after ? [follows(resource, sort, after)] : [])],
       AND,
     )
-    const key = sort ? sql`, ${sortKey(sort.column)} AS sort_key` : sql``
+    const key = sort ? sql`, ${sortKey(sort.column)} AS ${sql.identifier(SORT_KEY)}` : sql``
     return sql`SELECT ${columns(resource)}${key} FROM ${rowsOf(resource)} WHERE ${where}
       ORDER BY ${order(resource, sort)} LIMIT ${slot('limit')} OFFSET ${slot('offset')}`
   })

@@ -69,6 +69,16 @@ export function once(resource: Resource, shape: string, query: () => SQL): State
   return statement
 }
 
+/** The placeholder for a field's value: named apart from the engine's own, whatever the field is called. */
+export function fieldSlot(name: string) {
+  return slot(fieldKey(name))
+}
+
+/** The name of {@link fieldSlot}'s placeholder. */
+export function fieldKey(name: string): string {
+  return `field ${name}`
+}
+
 /** A placeholder, bound by name for each request. */
 export function slot(name: string) {
   return sql.placeholder(name)

@@ -4,6 +4,7 @@ import { NOW, type Parent, type Reference, type Resource, type Write } from '../
 import {
   columnOf,
   columns,
+  fieldSlot,
   isMatch,
   list,
   once,
@@ -72,7 +73,7 @@ export function parentAssertion(resource: Resource, parent: Parent): Statement {
 export function referenceAssertion(resource: Resource, { column, table }: Reference): Statement {
   return once(resource, `assert ${column.name}`, () => {
     return assertion(sql`EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)}
-      AND ${table.id} = ${slot(column.name)} AND ${table.deleted_at} IS NULL)`)
+      AND ${table.id} = ${fieldSlot(column.name)} AND ${table.deleted_at} IS NULL)`)
   })
 }
 
@@ -159,7 +160,7 @@ function derived(
 
 function fieldSlots(resource: Resource, sent: readonly string[]): Record<string, SQL> {
   return Object.fromEntries(
-    sent.map((name) => [name, sql`${sql.param(slot(name), columnOf(resource, name))}`]),
+    sent.map((name) => [name, sql`${sql.param(fieldSlot(name), columnOf(resource, name))}`]),
   )
 }
 
