@@ -38,6 +38,7 @@ const independent: Step[] = [
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
+  { name: 'costs', run: costsFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
 ]
@@ -98,6 +99,18 @@ async function docsFresh(): Promise<string> {
     throw new Error(`Run npm run docs and commit: ${stale.map(({ page }) => page).join(', ')}`)
   }
   return derivedPages.map(({ page }) => page).join(', ')
+}
+
+/** Every operation costs what docs/costs.md says. */
+async function costsFresh(): Promise<string> {
+  const measured = join(scratch, 'costs.md')
+  await output('node', 'scripts/costs.ts', measured)
+  if (readFileSync(measured, 'utf8') !== readFileSync(join('docs', 'costs.md'), 'utf8')) {
+    throw new Error(
+      'Operations cost something else now. Run npm run costs, look at the difference, and commit.',
+    )
+  }
+  return 'as docs/costs.md says'
 }
 
 function createdTables(migration: string): string[] {
