@@ -24,7 +24,7 @@ const bindings = {
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
   PROVIDER_KEYS: provider.privateKeys,
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
-  FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/notes.ts'),
+  FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/*.ts'),
 }
 
 export default defineConfig({

@@ -41,11 +41,13 @@ function ownedColumns() {
 /**
  * A table whose every row belongs to a user: `id`, `user_id`, `revision`, `created_at`, `updated_at` and `deleted_at`
  * come with it, keyed by (user_id, id) so that one user's rows lie together and no key reaches another's.
- * `npm run migrate:new` makes it STRICT and WITHOUT ROWID.
+ * `npm run migrate:new` makes it STRICT and WITHOUT ROWID. Each column in `index` costs a row on every write that sets it,
+ * as much as reading 1,000: it pays only where users with very many rows filter by it.
  */
 export function ownedTable<Name extends string, Columns extends Record<string, SQLiteColumnBuilderBase>>(
   name: Name,
   columns: Columns,
+  { index: indexed = [] }: { index?: readonly (keyof Columns & string)[] } = {},
 ) {
   const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
   const all = { id: rowId, user_id, ...columns, ...bookkeeping }
@@ -56,6 +58,10 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
     index(`${name}_trash`)
       .on(table.deleted_at)
       .where(sql`${table.deleted_at} IS NOT NULL`),
+    ...indexed.flatMap((column) => {
+      const own = table[column]
+      return own ? [index(columnIndex(name, column)).on(table.user_id, own)] : []
+    }),
     ...Object.entries(columns).flatMap(([column, builder]) => {
       const target = targets.get(builder)
       const own = table[column]
@@ -73,6 +79,11 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
 /** The index that keeps the children of one parent together, newest last (the id is its implicit end). */
 export function parentIndex(table: string, column: string): string {
   return `${table}_${column}`
+}
+
+/** The index that keeps a user's rows with one value of a column together, by id. */
+export function columnIndex(table: string, column: string): string {
+  return `${table}_by_${column}`
 }
 
 interface Target {
@@ -169,6 +180,8 @@ export interface Resource {
   filter: readonly FilterDeclaration[]
   sort: readonly string[]
   search: readonly SQLiteColumn[]
+  /** The columns that an index keeps together, for filters. */
+  indexed: ReadonlySet<string>
   /** The columns that may hold the id of another of the user's rows, with the table it is in. */
   references: readonly Reference[]
   /** For a child: the column that holds its parent's id, and the parent. */
@@ -205,6 +218,7 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     return found
   }
   const { references, parent: above } = relationsOf(table)
+  const indexNames = new Set(getTableConfig(table).indexes.map(({ config }) => config.name))
   const fields = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
   const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
   for (const { name: key, notNull, hasDefault, generated } of visible) {
@@ -237,6 +251,7 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     filter,
     sort,
     search: search.map(column),
+    indexed: new Set(Object.keys(columns).filter((key) => indexNames.has(columnIndex(name, key)))),
     references,
     parent: above,
     path: above ? `${above.resource.path}/:${above.column.name}/${name}` : `/${name}`,

@@ -1,7 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { parameterOf, type ListQuery, type Position, type Sort } from '../query.ts'
-import { parentIndex, type FilterDeclaration, type Parent, type Resource } from '../resource.ts'
+import { columnIndex, parentIndex, type FilterDeclaration, type Parent, type Resource } from '../resource.ts'
 import {
   AND,
   columnOf,
@@ -65,7 +65,7 @@ export function listStatement(resource: Resource, query: ListQuery): Statement {
       AND,
     )
     const key = sort ? sql`, ${sortKey(sort.column)} AS ${sql.identifier(SORT_KEY)}` : sql``
-    return sql`SELECT ${columns(resource)}${key} FROM ${rowsOf(resource)} WHERE ${where}
+    return sql`SELECT ${columns(resource)}${key} FROM ${rowsOf(resource, query)} WHERE ${where}
       ORDER BY ${order(resource, sort)} LIMIT ${slot('limit')} OFFSET ${slot('offset')}`
   })
 }
@@ -76,15 +76,22 @@ export function totalStatement(resource: Resource, query: ListQuery): Statement 
     resource,
     `total ${rowsShape(query)}`,
     () =>
-      sql`SELECT count(*) AS total FROM ${rowsOf(resource)} WHERE ${sql.join(rowsWanted(resource, query), AND)}`,
+      sql`SELECT count(*) AS total FROM ${rowsOf(resource, query)} WHERE ${sql.join(rowsWanted(resource, query), AND)}`,
   )
 }
 
-/** A child's rows are found through the index on its parent: without statistics SQLite would pass it over. */
-function rowsOf({ name, table, parent }: Resource): SQL {
-  return parent
-    ? sql`${table} INDEXED BY ${sql.identifier(parentIndex(name, parent.column.name))}`
-    : sql`${table}`
+/**
+ * The table, by the index that a list's rows are found through, if not by the primary key: that on the parent, or on a
+ * column it is filtered by. Without statistics SQLite would pass it over.
+ */
+function rowsOf({ name, table, parent, filter, indexed }: Resource, { filters }: ListQuery): SQL {
+  const by = filter.find((each) => typeof each === 'string' && indexed.has(each) && filters.has(each))
+  const used = parent
+    ? parentIndex(name, parent.column.name)
+    : typeof by === 'string'
+      ? columnIndex(name, by)
+      : undefined
+  return used ? sql`${table} INDEXED BY ${sql.identifier(used)}` : sql`${table}`
 }
 
 /** What decides the text of {@link rowsWanted}. */

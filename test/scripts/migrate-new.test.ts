@@ -30,6 +30,19 @@ test('a new child table has its index and is strict and without rowids', () => {
   expect(sql).toContain('CREATE INDEX `subtasks_task_id` ON `subtasks` (`user_id`,`task_id`)')
 })
 
+test('an index is added to the table it is declared for', () => {
+  project.edit(
+    projects,
+    "  archived: integer({ mode: 'boolean' }).notNull().default(false),\n})",
+    "  archived: integer({ mode: 'boolean' }).notNull().default(false),\n}, { index: ['archived'] })",
+  )
+  const { status, output } = project.run('migrate-new.ts', '--name', 'index')
+  expect([status, output]).toEqual([0, expect.stringContaining('none was lost')])
+  expect(project.read('migrations/0003_index.sql')).toBe(
+    'CREATE INDEX `projects_by_archived` ON `projects` (`user_id`,`archived`);',
+  )
+})
+
 test('a column made nullable rebuilds its table: refused until named, then no row of it or under it is lost', () => {
   project.edit(tasks, `.notNull()\n    .default('medium')`, `.default('medium')`)
   const before = project.state()

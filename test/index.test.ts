@@ -1,0 +1,36 @@
+import { applyD1Migrations } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { expect, test } from 'vitest'
+import { createApp } from '../src/app.ts'
+import { newUser } from './client.ts'
+import events from './fixtures/events.ts'
+
+test('a filter by an indexed column reads the rows that match, not all of the user', async () => {
+  await applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migrations')
+  const user = await newUser()
+  await env.DB.prepare(
+    `INSERT INTO events (id, user_id, kind, revision, created_at, updated_at)
+     WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
+     SELECT printf('019a0000-0000-7000-8000-%012x', n), ?, iif(n % 100 = 0, 'rare', 'common'), n + 1, 'then', 'then' FROM numbers`,
+  )
+    .bind(user.id)
+    .run()
+  const app = createApp([events], [])
+  const list = async (query: string) => {
+    const url = `https://api.test/api/me/events?${query}`
+    const answer = await app.fetch(new Request(url, { headers: user.authorization }), env)
+    const body = await answer.json<{ events: { id: string }[]; total?: number }>()
+    return {
+      ids: body.events.map(({ id }) => id),
+      total: body.total,
+      read: Number(answer.headers.get('x-d1-rows-read')),
+    }
+  }
+  const rare = await list('kind=rare')
+  expect(rare.ids).toHaveLength(10)
+  expect(rare.ids).toEqual(rare.ids.toSorted().toReversed())
+  expect(rare.read).toBeLessThanOrEqual(11)
+  expect(await list('kind=rare&total=true')).toMatchObject({ ids: rare.ids, total: 10 })
+  expect((await list('kind=rare&sort=created_at')).ids).toEqual(rare.ids.toReversed())
+  expect((await list('')).ids).toHaveLength(50)
+})
