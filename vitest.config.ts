@@ -20,7 +20,15 @@ async function fixtureMigrations(schema: string) {
   }
 }
 
+/** The settings of a deployment, empty: those of a developer's .dev.vars are not the tests'. */
+const unset = Object.fromEntries(
+  'ENVIRONMENT JWT_SECRET_PREVIOUS BETTER_AUTH_SECRET JWKS_URL JWT_ISSUER JWT_AUDIENCE CORS_ORIGINS'
+    .split(' ')
+    .map((name) => [name, '']),
+)
+
 const bindings = {
+  ...unset,
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
   PROVIDER_KEYS: provider.privateKeys,
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
