@@ -101,7 +101,7 @@ export interface Scope {
   ancestors: Readonly<Record<string, string>>
 }
 
-/** The store of a resource for one scope: the only place that binds the owner. */
+/** The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. */
 export function storeFor(resource: Resource, { owner, ancestors }: Scope, database: Database): Store {
   const scope: Values = { [OWNER]: owner }
   for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id

@@ -16,7 +16,7 @@ export interface BoundStatement {
   readonly parameters: readonly unknown[]
 }
 
-/** The placeholder that every statement over owned rows must carry; only the store binds it. */
+/** The placeholder that every statement over owned rows must carry; only the store and sync bind it. */
 export const OWNER = 'owner'
 
 const dialect = new SQLiteSyncDialect()
