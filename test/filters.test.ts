@@ -1,12 +1,13 @@
 import { applyD1Migrations } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { newUser } from './client.ts'
 import events from './fixtures/events.ts'
 
+beforeAll(() => applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migrations'))
+
 test('a filter by an indexed column reads the rows that match, not all of the user', async () => {
-  await applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migrations')
   const user = await newUser()
   await env.DB.prepare(
     `INSERT INTO events (id, user_id, kind, revision, created_at, updated_at)
@@ -33,4 +34,25 @@ test('a filter by an indexed column reads the rows that match, not all of the us
   expect(await list('kind=rare&total=true')).toMatchObject({ ids: rare.ids, total: 10 })
   expect((await list('kind=rare&sort=created_at')).ids).toEqual(rare.ids.toReversed())
   expect((await list('')).ids).toHaveLength(50)
+})
+
+test('a filter by a number takes a number in plain decimal notation, and nothing else', async () => {
+  const user = await newUser()
+  const app = createApp([events], [])
+  const headers = { ...user.authorization, 'Content-Type': 'application/json' }
+  const send = (path: string, init: RequestInit = {}) =>
+    app.fetch(new Request(`https://api.test/api/me/events${path}`, { ...init, headers }), env)
+  for (const rank of [-1, 0, 1]) {
+    const body = JSON.stringify({ kind: 'ranked', rank })
+    expect((await send('', { method: 'POST', body })).status).toBe(201)
+  }
+  for (const rank of [-1, 0, 1]) {
+    const { events: found } = await (await send(`?rank=${rank}`)).json<{ events: { rank: number }[] }>()
+    expect(found.map((event) => event.rank)).toEqual([rank])
+  }
+  for (const wrong of ['', 'x', '0x1', '1e3', '+1', '01', ' 1']) {
+    const answer = await send(`?rank=${encodeURIComponent(wrong)}`)
+    const { errors } = await answer.json<{ errors: { path: string }[] }>()
+    expect([wrong, answer.status, errors[0]?.path]).toEqual([wrong, 422, 'rank'])
+  }
 })
