@@ -1,8 +1,8 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { Hono } from 'hono'
-import { base64url } from 'jose'
 import * as z from 'zod'
 import type { Row } from './database.ts'
+import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import type { App } from './env.ts'
 import { otherMethods } from './http/methods.ts'
 import { validQuery } from './http/query.ts'
@@ -13,8 +13,9 @@ import { decode } from './sql/rows.ts'
 import { list, slot } from './sql/scope.ts'
 import { bind, compileOwned, OWNER, type Statement, type Values } from './sql/statement.ts'
 
-/** How many changes a page has at most, and when nobody says. */
+/** How many changes a page has at most. */
 export const MAX_CHANGES = 500
+/** How many changes a page has when nobody says. */
 export const DEFAULT_CHANGES = 100
 
 const query = z.strictObject({
@@ -54,7 +55,7 @@ export function changesFor(resources: readonly Resource[]): Hono<App> {
     const entries = rows.slice(0, limit).map((row) => entryOf(resources, row))
     for (const { collection, revision } of entries) seen.set(collection, revision)
     // A deletion that this client has not seen yet may be as old as its last complete sync, so only that moves the date.
-    const next = encodeCursor({
+    const next = encodeOpaque({
       at: more ? since.at : now,
       seen: Array.from(seen, ([collection, revision]) => ({ collection, revision })),
     })
@@ -107,18 +108,9 @@ function entryOf(resources: readonly Resource[], row: Row): Entry {
   return entry.deleted ? entry : { ...entry, data: decode(resource, data) }
 }
 
-function encodeCursor(at: Position): string {
-  return base64url.encode(JSON.stringify(at))
-}
-
 function decodeCursor(cursor: string): Position {
-  try {
-    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(base64url.decode(cursor))
-    const decoded = position.parse(JSON.parse(json))
-    if (encodeCursor(decoded) === cursor) return decoded
-  } catch {
-    // Whatever it is, it is not a cursor.
-  }
-  const message = 'is not a cursor of this API'
-  throw new Problem('invalid_query', { errors: [{ path: 'cursor', code: 'invalid_cursor', message }] })
+  const { success, data } = position.safeParse(decodeOpaque(cursor))
+  // Parsing puts keys into their order: a cursor with another one is not one of ours.
+  if (!success || encodeOpaque(data) !== cursor) throw invalidCursor()
+  return data
 }

@@ -36,7 +36,6 @@ export interface App {
   Variables: {
     requestId: string
     cost: Cost
-    config: Config
     identity: Identity
     /** The user whose rows this request may touch: the `{user_id}` of the path, once it is proved to be the caller's. */
     owner: string

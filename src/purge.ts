@@ -3,7 +3,7 @@ import { openDatabase } from './database.ts'
 import { log } from './http/log.ts'
 import { forgetStatement } from './idempotency.ts'
 import { Problem } from './problems.ts'
-import { NOW, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
+import { NOW, NOW_MS, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
 import { bind, compile } from './sql/statement.ts'
 
 /** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
@@ -68,7 +68,7 @@ function clearing({ column, table }: Reference, rows: SQL): SQL {
     FROM (
       SELECT user_id, id, row_number() OVER (PARTITION BY user_id ORDER BY id) + max(
         (SELECT max(revision) FROM ${table} WHERE ${table.user_id} = pointing.user_id),
-        CAST(unixepoch('subsec') * 1000 AS INTEGER)
+        ${NOW_MS}
       ) AS revision FROM (${pointingAt({ column, table }, rows)}) AS pointing
     ) AS cleared
     WHERE ${table.user_id} = cleared.user_id AND ${table.id} = cleared.id`

@@ -1,8 +1,7 @@
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import { base64url } from 'jose'
 import * as z from 'zod'
+import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import * as fields from './fields.ts'
-import { Problem } from './problems.ts'
 import type { FilterDeclaration, Resource } from './resource.ts'
 
 /** One column of a resource that a list can be ordered by. */
@@ -21,7 +20,7 @@ export interface Position {
 export type SortKey = string | number | null
 
 /** What a filter compares with. */
-export type FilterValue = string | boolean
+export type FilterValue = string | number | boolean
 
 /** A list request, checked against what the resource's declaration allows. */
 export interface ListQuery {
@@ -39,8 +38,9 @@ export interface ListQuery {
   scope: string
 }
 
-/** How many rows a page has at most, and when nobody says. */
+/** How many rows a page has at most. */
 export const MAX_LIMIT = 100
+/** How many rows a page has when nobody says. */
 export const DEFAULT_LIMIT = 50
 /** How many rows a client that pages by number may skip: skipped rows are read, and paid for. */
 export const MAX_OFFSET = 10_000
@@ -109,33 +109,19 @@ export function parameterOf(filter: FilterDeclaration): string {
 /** The opaque cursor of the page that follows `position` in the list of `query`. */
 export function encodeCursor(query: ListQuery, position: Position): string {
   const { key, id } = position
-  return base64url.encode(JSON.stringify(query.sort ? [query.scope, id, key] : [query.scope, id]))
+  return encodeOpaque(query.sort ? [query.scope, id, key] : [query.scope, id])
 }
 
-function decodeCursor(cursor: string, query: ListQuery): Position {
-  const parts = parseCursor(cursor)
-  if (!parts) throw invalidCursor('is not a cursor of this API')
-  const [scope, id, key] = parts
-  if (scope !== query.scope) throw invalidCursor('belongs to another sort order or other filters')
-  if (typeof id !== 'string' || !fields.UUID_V7.test(id)) throw invalidCursor('is not a cursor of this API')
-  if (!query.sort) {
-    if (parts.length !== 2) throw invalidCursor('is not a cursor of this API')
-    return { id }
-  }
-  if (parts.length !== 3 || !isSortKey(query.sort.column, key))
-    throw invalidCursor('is not a cursor of this API')
-  return { id, key }
-}
-
-/** What was encoded; undefined for anything that {@link encodeCursor} would not write in just that way. */
-function parseCursor(cursor: string): unknown[] | undefined {
-  try {
-    const json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(base64url.decode(cursor))
-    const parts: unknown = JSON.parse(json)
-    return Array.isArray(parts) && base64url.encode(JSON.stringify(parts)) === cursor ? parts : undefined
-  } catch {
-    return undefined
-  }
+function decodeCursor(cursor: string, { scope, sort }: ListQuery): Position {
+  const decoded = decodeOpaque(cursor)
+  if (!Array.isArray(decoded)) throw invalidCursor()
+  const parts = Array.from<unknown>(decoded)
+  const [madeFor, id, key] = parts
+  if (madeFor !== scope) throw invalidCursor('belongs to another sort order or other filters')
+  if (typeof id !== 'string' || !fields.UUID_V7.test(id)) throw invalidCursor()
+  if (!sort && parts.length === 2) return { id }
+  if (sort && parts.length === 3 && isSortKey(sort.column, key)) return { id, key }
+  throw invalidCursor()
 }
 
 function isSortKey(column: SQLiteColumn, key: unknown): key is SortKey {
@@ -161,6 +147,7 @@ function filterSchema(resource: Resource, filter: FilterDeclaration) {
   const column = resource.visible.find(({ name }) => name === filter)
   if (column?.dataType === 'boolean') return flag()
   if (column?.enumValues?.length) return z.enum(column.enumValues)
+  if (column?.dataType === 'number') return number()
   return fields.text(1_000)
 }
 
@@ -182,6 +169,14 @@ export function digits(min: number, max: number) {
     .pipe(z.number().min(min).max(max))
 }
 
+/** A number in a query, in plain decimal notation. */
+function number() {
+  return z
+    .string()
+    .regex(/^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/, 'must be a number')
+    .transform(Number)
+}
+
 function flag() {
   return z.enum(['true', 'false']).transform((value) => value === 'true')
 }
@@ -197,8 +192,4 @@ function fingerprint(parts: readonly unknown[]): string {
     hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
   }
   return hash.toString(36)
-}
-
-function invalidCursor(message: string): Problem {
-  return new Problem('invalid_query', { errors: [{ path: 'cursor', code: 'invalid_cursor', message }] })
 }

@@ -18,6 +18,9 @@ import { id } from './fields.ts'
 /** The database's clock as RFC 3339 in UTC with milliseconds; one value for the whole statement. */
 export const NOW = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 
+/** The database's clock in milliseconds since 1970. */
+export const NOW_MS = sql`CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+
 /** How long a deleted row can be restored, in days; then it is purged. */
 export const TRASH_DAYS = 30
 
@@ -269,7 +272,9 @@ function lazily<Made>(make: () => Made): () => Made {
 /** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */
 export function writable(resource: Resource, body: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    [...resource.writable.keys()].filter((name) => name in body).map((name) => [name, body[name]]),
+    [...resource.writable.keys()]
+      .filter((name) => Object.hasOwn(body, name))
+      .map((name) => [name, body[name]]),
   )
 }
 

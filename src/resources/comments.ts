@@ -4,6 +4,7 @@ import { title } from '../fields.ts'
 import { defineResource, ownedTable, parent } from '../resource.ts'
 import { tasks } from './tasks.ts'
 
+/** What is said about a task: a child of it. */
 export const comments = ownedTable('comments', {
   task_id: parent(tasks),
   body: column().notNull(),

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { text, title } from '../fields.ts'
 import { defineResource, ownedTable } from '../resource.ts'
 
+/** What tasks can belong to. */
 export const projects = ownedTable('projects', {
   name: column().notNull(),
   description: column(),

@@ -5,6 +5,7 @@ import { id, labels, moment, text, title } from '../fields.ts'
 import { defineResource, NOW, ownedTable, reference } from '../resource.ts'
 import { projects } from './projects.ts'
 
+/** What is to be done: the flagship, with everything a declaration can say. */
 export const tasks = ownedTable('tasks', {
   title: column().notNull(),
   description: column(),

@@ -18,8 +18,9 @@ import {
 import { contains, searchShape, searchValues } from './search.ts'
 import type { Statement, Values } from './statement.ts'
 
-/** Beside a row's own columns, under names that no column can have: what it sorts by, and whether it is live. */
+/** What a row sorts by, beside its own columns and under a name that none of them can have. */
 export const SORT_KEY = 'sort key'
+/** Whether a row is live, likewise. */
 export const IS_LIVE = 'is live'
 
 /** The live row. */

@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import { NOW, type Parent, type Reference, type Resource, type Write } from '../resource.ts'
+import { NOW, NOW_MS, type Parent, type Reference, type Resource, type Write } from '../resource.ts'
 import {
   columnOf,
   columns,
@@ -135,7 +135,7 @@ function change(
  */
 function nextRevision({ table }: Resource): SQL {
   return sql`max(coalesce((SELECT revision FROM ${table} WHERE user_id = ${slot(OWNER)} ORDER BY revision DESC LIMIT 1), 0) + 1,
-    CAST(unixepoch('subsec') * 1000 AS INTEGER))`
+    ${NOW_MS})`
 }
 
 /** What every stored column will hold once the declaration's `derive` has had its say. */
