@@ -1,6 +1,6 @@
 import { createScheduledController } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import worker from '../src/index.ts'
 import { newUser } from './client.ts'
 
@@ -68,4 +68,18 @@ test('deleting a project leaves its tasks; purging it clears their reference, ea
   const revisions: number[] = after.tasks.map((task: { revision: number }) => task.revision)
   expect(new Set(revisions).size).toBe(3)
   expect(Math.min(...revisions)).toBeGreaterThan(Math.max(...tasks.map(({ body }) => body.revision)))
+})
+
+test('a purge of nothing reads nothing of the live rows, however many there are', async () => {
+  await env.DB.prepare(
+    `INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at)
+     WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4999)
+     SELECT printf('019a0000-0000-7000-8000-%012x', n), 'user-' || (n % 50), 'live', '[]', n + 1, 'then', 'then' FROM numbers`,
+  ).run()
+  const info = vi.spyOn(console, 'info').mockImplementation(() => {})
+  await worker.scheduled(createScheduledController(), env)
+  const [line] = info.mock.calls.map(([text]) => JSON.parse(String(text)) as Record<string, unknown>)
+  info.mockRestore()
+  expect(line).toMatchObject({ event: 'purge', rows_written: 0 })
+  expect(line?.rows_read).toBeLessThan(50)
 })
