@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { problemTypes } from '../src/problems.ts'
 import { resources, verbs } from '../src/resources/index.ts'
-import { openApiFor } from './openapi.ts'
+import { openApiFor } from './openapi/document.ts'
 import { types } from './resource-fields.ts'
 
 // What is derived of the documentation: wrangler runs this before it bundles, so it never lags behind the declarations.
