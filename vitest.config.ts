@@ -22,8 +22,11 @@ async function fixtureMigrations(schema: string) {
 
 /** The settings of a deployment, empty: those of a developer's .dev.vars are not the tests'. */
 const unset = Object.fromEntries(
-  'ENVIRONMENT JWT_SECRET_PREVIOUS BETTER_AUTH_SECRET JWKS_URL JWT_ISSUER JWT_AUDIENCE CORS_ORIGINS'
-    .split(' ')
+  [
+    'ENVIRONMENT JWT_SECRET_PREVIOUS BETTER_AUTH_SECRET JWT_PRIVATE_KEY JWT_PRIVATE_KEY_PREVIOUS JWKS_URL JWT_ISSUER',
+    'JWT_AUDIENCE CORS_ORIGINS ACCOUNTS ACCESS_TOKEN_TTL SESSION_TTL SESSION_IDLE_TTL RATE_LIMITS',
+  ]
+    .flatMap((names) => names.split(' '))
     .map((name) => [name, '']),
 )
 

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { getPath } from 'hono/utils/url'
 import { authenticate } from './auth/authenticate.ts'
+import { jwks } from './auth/jwks.ts'
 import { requireOwner } from './auth/require-owner.ts'
 import { changesFor } from './changes.ts'
 import type { App } from './env.ts'
@@ -26,6 +27,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
 
   app.use(requestId, requestLog, cost, securityHeaders, cors)
   app.route('/', health)
+  app.route('/', jwks)
 
   app.use('/api/*', noStore, bodyLimit, authenticate)
   app.use('/api/:user_id/*', requireOwner, session)

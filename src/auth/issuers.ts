@@ -2,12 +2,18 @@ import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } f
 import type { Config } from '../env.ts'
 import { log } from '../http/log.ts'
 import { Problem } from '../problems.ts'
+import { importKey, type OwnKey } from './keys.ts'
 
 /** Somebody whose tokens are trusted. */
 export interface Issuer {
   /** What its keys sign with, fixed here: a token's own header decides nothing (RFC 8725 §3.1). */
   algorithms: readonly string[]
-  /** The keys that may have signed a token with this header. Throws `keys_unavailable` when nobody can tell now. */
+  /** Whether its keys are this deployment's own, so that a `sid` names a session kept here. */
+  own: boolean
+  /**
+   * The keys that may have signed a token with this header. Throws `keys_unavailable` when nobody can tell now, and
+   * `misconfigured` when a key is not sound.
+   */
   keysFor(header: () => JWTHeaderParameters): Promise<readonly CryptoKey[]>
 }
 
@@ -18,6 +24,7 @@ export function issuersOf(config: Config): readonly Issuer[] {
   let trusted = issuers.get(config)
   if (!trusted) {
     trusted = [
+      ...config.ownKeys.map(ownKey),
       ...(config.secrets.length ? [sharedSecret(config.secrets)] : []),
       ...(config.jwksUrl ? [remoteKeySet(config.jwksUrl)] : []),
     ]
@@ -26,10 +33,24 @@ export function issuersOf(config: Config): readonly Issuer[] {
   return trusted
 }
 
+function ownKey(key: OwnKey): Issuer {
+  return {
+    algorithms: [key.alg],
+    own: true,
+    async keysFor(headerOf) {
+      const { kid, verify } = await importKey(key)
+      const header = headerOf()
+      // An identity provider may sign with the same algorithm, by keys of other names.
+      return header.alg === key.alg && (header.kid ?? kid) === kid ? [verify] : []
+    },
+  }
+}
+
 function sharedSecret(secrets: readonly Uint8Array<ArrayBuffer>[]): Issuer {
   let keys: readonly CryptoKey[] | undefined
   return {
     algorithms: ['HS256'],
+    own: true,
     async keysFor() {
       keys ??= await Promise.all(secrets.map(importSecret))
       return keys
@@ -70,6 +91,7 @@ function remoteKeySet(url: string): Issuer {
 
   return {
     algorithms: KEY_SET_ALGORITHMS,
+    own: false,
     async keysFor(headerOf) {
       const header = headerOf()
       // Another issuer's token is no reason to look for new keys.

@@ -2,13 +2,16 @@ import {
   decodeProtectedHeader,
   errors,
   jwtVerify,
+  SignJWT,
   type JWTHeaderParameters,
-  type JWTPayload,
   type JWTVerifyOptions,
+  type JWTVerifyResult,
 } from 'jose'
 import type { Config, Identity } from '../env.ts'
+import { UUID_V7 } from '../fields.ts'
 import { Problem } from '../problems.ts'
 import { issuersOf, type Issuer } from './issuers.ts'
+import { importKey } from './keys.ts'
 import { isUserId } from './user-id.ts'
 
 /** How far clocks may differ, in seconds. */
@@ -16,17 +19,53 @@ const LEEWAY = 30
 /** The last second that RFC 3339 can write, 9999-12-31T23:59:59Z: a later expiry (1e400 is Infinity) is no time. */
 const LAST_SECOND = 253_402_300_799
 
+/** The media type of an access token (RFC 9068 §2.1). */
+const ACCESS_TOKEN = 'at+jwt'
+
 /**
  * Verifies an access token: a JWS in compact form (RFC 7515) by a trusted issuer, whose claims hold now (RFC 7519,
  * RFC 8725). Throws `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
  */
 export async function verifyToken(token: string, config: Config): Promise<Identity> {
   if (!isCanonical(token)) throw invalidToken('it is not a signed token')
-  const { sub, exp, iat } = await verifySignature(token, config)
+  const { own, payload, protectedHeader } = await verifySignature(token, config)
+  const { sub, exp, iat, sid, role } = payload
+  if (!isAccessToken(protectedHeader.typ)) throw invalidToken('it is a token for another purpose')
   if (typeof sub !== 'string' || !isUserId(sub)) throw invalidToken('its subject is not a user id')
   if (typeof exp !== 'number' || exp > LAST_SECOND) throw invalidToken('its expiry is not a time')
   if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
-  return { userId: sub }
+  const sessionId = own ? sid : undefined
+  if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
+  return { userId: sub, role: role === 'admin' ? 'admin' : 'user', sessionId }
+}
+
+/**
+ * A signed access token of this deployment (RFC 9068) for a session: by JWT_PRIVATE_KEY when there is one, otherwise by
+ * the shared secret. It lives for `config.accessTokenTtl` seconds. Throws `misconfigured` when there is no key to sign with.
+ */
+export async function issueAccessToken(
+  config: Config,
+  { userId, role, sessionId }: Identity & { sessionId: string },
+): Promise<string> {
+  const { signingKey, issuer, audience } = config
+  if (!signingKey) throw new Problem('misconfigured')
+  const now = Math.floor(Date.now() / 1000)
+  const token = new SignJWT({
+    sub: userId,
+    role,
+    sid: sessionId,
+    iat: now,
+    exp: now + config.accessTokenTtl,
+    jti: crypto.randomUUID(),
+    ...(issuer && { iss: issuer }),
+    ...(audience && { aud: audience }),
+  })
+  if (signingKey instanceof Uint8Array) {
+    return token.setProtectedHeader({ alg: 'HS256', typ: ACCESS_TOKEN }).sign(signingKey)
+  }
+  const { kid, sign } = await importKey(signingKey)
+  if (!sign) throw new Problem('misconfigured')
+  return token.setProtectedHeader({ alg: signingKey.alg, kid, typ: ACCESS_TOKEN }).sign(sign)
 }
 
 /** The problem for a token that was sent and does not hold, with the challenge of RFC 6750 §3. */
@@ -37,12 +76,21 @@ export function invalidToken(reason: string): Problem {
   })
 }
 
-async function verifySignature(token: string, config: Config): Promise<JWTPayload> {
+function isSessionId(sid: unknown): sid is string | undefined {
+  return sid === undefined || (typeof sid === 'string' && UUID_V7.test(sid))
+}
+
+/** Whether a token's `typ` leaves it an access token: one made for another purpose says so (RFC 8725 §3.11). */
+function isAccessToken(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === 'string' && /^(application\/)?(at\+)?jwt$/i.test(typ))
+}
+
+async function verifySignature(token: string, config: Config): Promise<JWTVerifyResult & { own: boolean }> {
   for (const issuer of issuersOf(config)) {
     const options = optionsFor(issuer, config)
     for (const key of await issuer.keysFor(() => headerOf(token))) {
-      const payload = await payloadBy(key, token, options)
-      if (payload) return payload
+      const verified = await verifiedBy(key, token, options)
+      if (verified) return { ...verified, own: issuer.own }
     }
   }
   throw invalidToken('no trusted key verifies it')
@@ -66,14 +114,14 @@ function optionsFor(issuer: Issuer, config: Config): JWTVerifyOptions {
   return options
 }
 
-/** What the token says when this key signed it, undefined when it did not. Throws when it says something that does not hold. */
-async function payloadBy(
+/** What the token says when this key signed it; undefined when it did not. Throws when it says something that does not hold. */
+async function verifiedBy(
   key: CryptoKey,
   token: string,
   options: JWTVerifyOptions,
-): Promise<JWTPayload | undefined> {
+): Promise<JWTVerifyResult | undefined> {
   try {
-    return (await jwtVerify(token, key, options)).payload
+    return await jwtVerify(token, key, options)
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw invalidToken('it has expired')
     if (error instanceof errors.JWTClaimValidationFailed)

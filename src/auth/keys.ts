@@ -1,0 +1,115 @@
+import * as z from 'zod'
+import { log } from '../http/log.ts'
+import { Problem } from '../problems.ts'
+
+/** 32 bytes in base64url, in the one form they have (RFC 4648 §3.5): a coordinate or a private value of either curve. */
+const BYTES_32 = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/)
+const common = {
+  x: BYTES_32,
+  d: BYTES_32.optional(),
+  kid: z.string().min(1).max(256).optional(),
+  use: z.literal('sig').optional(),
+}
+
+/** The JWKs that a deployment may sign with (RFC 8037 §2, RFC 7518 §6.2); other members are dropped. */
+const ownJwk = z.discriminatedUnion('kty', [
+  z.object({
+    kty: z.literal('OKP'),
+    crv: z.literal('Ed25519'),
+    alg: z.enum(['EdDSA', 'Ed25519']).optional(),
+    ...common,
+  }),
+  z.object({
+    kty: z.literal('EC'),
+    crv: z.literal('P-256'),
+    alg: z.literal('ES256').optional(),
+    y: BYTES_32,
+    ...common,
+  }),
+])
+
+/** A key of the deployment's own. Its curve fixes its algorithm. */
+export interface OwnKey {
+  /** The name of the setting that holds it. */
+  setting: string
+  alg: 'EdDSA' | 'ES256'
+  /** The name it came with; its thumbprint is used when there is none. */
+  kid: string | undefined
+  /** Its public half, and nothing else. */
+  public: { kty: string; crv: string; x: string; y?: string }
+  /** Its private value; undefined when it only verifies. */
+  d: string | undefined
+}
+
+/** An {@link OwnKey} ready for use. */
+interface ImportedKey {
+  kid: string
+  verify: CryptoKey
+  /** Undefined when it only verifies. */
+  sign: CryptoKey | undefined
+}
+
+/** A public key as `/.well-known/jwks.json` lists it (RFC 7517 §4). */
+export type PublicJwk = OwnKey['public'] & { kid: string; alg: OwnKey['alg']; use: 'sig' }
+
+/** Reads a JWK of Ed25519 or P-256, private or public, from the JSON of a setting; undefined when it is anything else. */
+export function parseKey(setting: string, text: string): OwnKey | undefined {
+  const { data } = ownJwk.safeParse(parseJson(text))
+  if (!data) return undefined
+  const { kty, crv, x, kid, d } = data
+  if (data.kty === 'OKP') return { setting, alg: 'EdDSA', kid, public: { kty, crv, x }, d }
+  return { setting, alg: 'ES256', kid, public: { kty, crv, x, y: data.y }, d }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const imported = new WeakMap<OwnKey, ImportedKey | undefined>()
+
+/**
+ * The key, imported once an isolate. Throws `misconfigured` when it is no point of its curve or its halves do not belong
+ * together; the log says so, once an isolate.
+ */
+export async function importKey(key: OwnKey): Promise<ImportedKey> {
+  if (!imported.has(key)) imported.set(key, await importHalves(key))
+  const found = imported.get(key)
+  if (!found) throw new Problem('misconfigured')
+  return found
+}
+
+async function importHalves(key: OwnKey): Promise<ImportedKey | undefined> {
+  const kind = key.alg === 'EdDSA' ? { name: 'Ed25519' } : { name: 'ECDSA', namedCurve: 'P-256' }
+  const signing = { ...kind, hash: 'SHA-256' }
+  try {
+    const verify = await crypto.subtle.importKey('jwk', key.public, kind, false, ['verify'])
+    const kid = key.kid ?? (await thumbprint(key))
+    if (key.d === undefined) return { kid, verify, sign: undefined }
+    const sign = await crypto.subtle.importKey('jwk', { ...key.public, d: key.d }, kind, false, ['sign'])
+    // An import does not compare the halves, and a key that is published but does not verify is found too late.
+    const probe = new Uint8Array(32)
+    const signature = await crypto.subtle.sign(signing, sign, probe)
+    if (await crypto.subtle.verify(signing, verify, signature, probe)) return { kid, verify, sign }
+  } catch {
+    // An error of the import may quote the key.
+  }
+  log('error', { event: 'misconfigured', faults: [`${key.setting} is not a sound key of its curve`] })
+  return undefined
+}
+
+/** The SHA-256 thumbprint of a key (RFC 7638 §3): its required members, in alphabetical order. */
+async function thumbprint({ public: { crv, kty, x, y } }: OwnKey): Promise<string> {
+  const members = new TextEncoder().encode(JSON.stringify({ crv, kty, x, y }))
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', members))
+  return digest.toBase64({ alphabet: 'base64url', omitPadding: true })
+}
+
+/** What may be published of a key. Throws `misconfigured` when it is not sound. */
+export async function publicJwk(key: OwnKey): Promise<PublicJwk> {
+  const { kid } = await importKey(key)
+  return { ...key.public, kid, alg: key.alg, use: 'sig' }
+}
