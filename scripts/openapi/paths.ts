@@ -21,7 +21,7 @@ export function pathsOf(resource: Resource): Json {
         parameters: listParameters(resource),
         responses: {
           ...answer(200, `${Row}List`, `A page of ${name}.`, ['Link']),
-          ...problems(401, 403, ...inside, 422, 500, 503, 504),
+          ...problems(401, 403, ...inside, 422, 429, 500, 503, 504),
         },
       }),
       post: operation(resource, `create${Row}`, `Create a ${singular}`, {
@@ -31,7 +31,7 @@ export function pathsOf(resource: Resource): Json {
         requestBody: body(`${Row}Create`),
         responses: {
           ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag', 'Idempotent-Replayed']),
-          ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
     },
@@ -46,7 +46,7 @@ export function pathsOf(resource: Resource): Json {
           ...answer(200, `${pascal(name)}BulkResults`, 'What came of each operation.', [
             'Idempotent-Replayed',
           ]),
-          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
     },
@@ -61,7 +61,7 @@ export function pathsOf(resource: Resource): Json {
             description: `The ${singular} is still as \`If-None-Match\` says.`,
             headers: headers(['ETag']),
           },
-          ...problems(401, 403, 404, 500, 503, 504),
+          ...problems(401, 403, 404, 429, 500, 503, 504),
         },
       }),
       put: operation(resource, `replace${Row}`, `Replace a ${singular}`, {
@@ -71,7 +71,7 @@ export function pathsOf(resource: Resource): Json {
         responses: {
           ...row,
           204: minimal,
-          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
       patch: operation(resource, `update${Row}`, `Change a ${singular}`, {
@@ -81,7 +81,7 @@ export function pathsOf(resource: Resource): Json {
         responses: {
           ...row,
           204: minimal,
-          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
       delete: operation(resource, `delete${Row}`, `Delete a ${singular}`, {
@@ -89,7 +89,7 @@ export function pathsOf(resource: Resource): Json {
         parameters: [ref('parameters', 'If-Match')],
         responses: {
           204: { description: 'It is in the trash.', headers: headers([]) },
-          ...problems(401, 403, 404, 412, 500, 503, 504),
+          ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         },
       }),
     },
@@ -119,7 +119,7 @@ export function verbItem({ resource, method, name, summary, description }: Omit<
       responses: {
         ...answer(200, Row, `The ${resource.singular} as it is now.`),
         204: minimal,
-        ...problems(401, 403, 404, 412, 500, 503, 504),
+        ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         ...(method === 'post' ? problems(400, 410, 422) : {}),
       },
     }),
@@ -158,7 +158,7 @@ export function changesPath(): Json {
         ],
         responses: {
           ...answer(200, 'Changes', 'A page of changes.', []),
-          ...problems(401, 403, 410, 422, 500, 503, 504),
+          ...problems(401, 403, 410, 422, 429, 500, 503, 504),
         },
       },
     },

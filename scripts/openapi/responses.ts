@@ -14,6 +14,10 @@ export const HEADERS: Record<string, Json> = {
   'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
   'x-d1-bookmark': header('Send it back to read data at least this new; absent when D1 was not asked.'),
   Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),
+  RateLimit: header(
+    'What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers).',
+  ),
+  'RateLimit-Policy': header('The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers).'),
   'Retry-After': header('Seconds to wait before trying again.', 'integer'),
   'WWW-Authenticate': header('What credentials are wanted (RFC 6750 §3).'),
 }
@@ -64,6 +68,7 @@ const PROBLEM_HEADERS: Record<number, readonly string[]> = {
   401: ['WWW-Authenticate'],
   405: ['Allow'],
   412: ['ETag'],
+  429: ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
   503: ['Retry-After'],
   504: ['Retry-After'],
 }
