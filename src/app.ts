@@ -1,12 +1,17 @@
 import { Hono } from 'hono'
 import { getPath } from 'hono/utils/url'
+import { admin } from './auth/admin.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { jwks } from './auth/jwks.ts'
 import { requireOwner } from './auth/require-owner.ts'
+import { auth } from './auth/routes.ts'
 import { changesFor } from './changes.ts'
 import type { App } from './env.ts'
+import { eraseFor } from './erase.ts'
+import { exportFor } from './export.ts'
 import { health } from './health.ts'
 import { bodyLimit } from './http/body.ts'
+import { bookmark } from './http/bookmark.ts'
 import { cors } from './http/cors.ts'
 import { cost } from './http/cost.ts'
 import { noStore } from './http/no-store.ts'
@@ -14,7 +19,6 @@ import { limitUser } from './http/rate-limit.ts'
 import { requestId } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { securityHeaders } from './http/security-headers.ts'
-import { session } from './http/session.ts'
 import { notFound, onError } from './problems.ts'
 import type { Resource } from './resource.ts'
 import { routesFor, type Verb } from './routes.ts'
@@ -30,8 +34,13 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.route('/', health)
   app.route('/', jwks)
 
-  app.use('/api/*', noStore, bodyLimit, authenticate)
-  app.use('/api/:user_id/*', requireOwner, limitUser, session)
+  app.use('/api/*', noStore, bodyLimit)
+  app.route('/api/auth', auth)
+  app.route('/api/admin', admin)
+  app.use('/api/*', authenticate)
+  app.use('/api/:user_id/*', requireOwner, limitUser, bookmark)
+  app.route('/api/:user_id', eraseFor(resources))
+  app.route('/api/:user_id/export', exportFor(resources))
   app.route('/api/:user_id/changes', changesFor(resources))
   for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
   for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))

@@ -15,6 +15,14 @@ export interface Cost {
 /** A row as D1 returns it: column name → value. */
 export type Row = Record<string, unknown>
 
+/** What must hold for every batch of a request, decided in the batch itself: throws its problem otherwise. */
+export interface Guard {
+  statement: BoundStatement
+  problem: ProblemType
+  /** Whether the statement is a query that returns a row if it holds; otherwise it is an assertion. */
+  selects: boolean
+}
+
 /** One request's way to D1. */
 export interface Database {
   /**
@@ -36,9 +44,14 @@ const FIRST_WAIT = 50
 
 /**
  * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
- * `first-primary` or, for reads, `first-unconstrained` (the nearest replica).
+ * `first-primary` or, for reads, `first-unconstrained` (the nearest replica). The `guard` joins every batch.
  */
-export function openDatabase(binding: D1Database, start: D1SessionBookmark, cost: Cost): Database {
+export function openDatabase(
+  binding: D1Database,
+  start: D1SessionBookmark,
+  cost: Cost,
+  guard?: Guard,
+): Database {
   const session = binding.withSession(start)
 
   async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
@@ -66,7 +79,12 @@ export function openDatabase(binding: D1Database, start: D1SessionBookmark, cost
     async batch(statements, repeatable = false) {
       const started = performance.now()
       try {
-        return await withinDeadline(attempt(statements, repeatable ? TRIES : 1))
+        const guarded = guard ? [guard.statement, ...statements] : statements
+        const results = await withinDeadline(attempt(guarded, repeatable ? TRIES : 1))
+        if (!guard) return results
+        const [held, ...rest] = results
+        if (guard.selects && !held?.length) throw new Problem(guard.problem)
+        return rest
       } finally {
         cost.ms += performance.now() - started
       }
@@ -86,6 +104,7 @@ function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
+  [/UNIQUE constraint failed: users\.email/, 'email_taken'],
   [/no such (table|column)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
   [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],

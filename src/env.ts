@@ -54,6 +54,9 @@ export interface Identity {
 /** What a user may do: an `admin` may use any user's paths. */
 export type Role = 'user' | 'admin'
 
+/** What a log pipeline alerts on, whatever the status: `admin_access`, the use of another user's path by an administrator. */
+export type SecurityEvent = 'admin_access'
+
 /** The types of a request's context: `c.env` and what middleware puts into `c.var`. */
 export interface App {
   Bindings: Bindings
@@ -65,6 +68,8 @@ export interface App {
     owner: string
     database: Database
     problem: ProblemType
+    /** What makes this request a security event, although it succeeds. */
+    security: SecurityEvent
     authMs: number
   }
 }

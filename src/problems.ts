@@ -25,10 +25,34 @@ export const problemTypes = {
     'Invalid token',
     'The access token is malformed, expired, not yet valid or not trusted here.',
   ],
+  session_ended: [
+    401,
+    'Session ended',
+    'The session of the access token has ended: by a logout, a change of password or its expiry. Log in again.',
+  ],
+  invalid_credentials: [401, 'Invalid credentials', 'The e-mail or the password is wrong.'],
+  invalid_refresh_token: [
+    401,
+    'Invalid refresh token',
+    'The refresh token is malformed, used already or of a session that has ended. Log in again.',
+  ],
+  foreign_origin: [
+    403,
+    'Foreign origin',
+    'A request with cookies that changes something must come from an allowed `Origin`.',
+  ],
+  admin_only: [403, 'Administrators only', 'The access token does not carry the role `admin`.'],
   not_your_path: [403, 'Not your path', 'The user in the path is not the user of the access token.'],
   not_found: [404, 'Not found', 'Nothing answers at this path.'],
   row_not_found: [404, 'No such row', 'There is no row with this id, or it is in the trash.'],
+  no_account: [404, 'No account', 'The user of the access token has no account here, but elsewhere.'],
+  accounts_off: [
+    404,
+    'No accounts here',
+    'This deployment keeps no accounts: its tokens come from an identity provider.',
+  ],
   method_not_allowed: [405, 'Method not allowed', 'This path answers other methods: see the `Allow` header.'],
+  email_taken: [409, 'E-mail taken', 'There is an account with this e-mail already.'],
   id_taken: [409, 'Id taken', 'A row with this id exists already, perhaps in the trash.'],
   key_used: [409, 'Key in use', 'This `Idempotency-Key` was just forgotten. Send the request again.'],
   row_gone: [410, 'Row gone', 'What this `Idempotency-Key` wrote has been deleted since.'],
@@ -114,6 +138,12 @@ export class Problem extends Error {
 /** How long a client should wait before it retries a 503 or 504, in seconds (RFC 9110 §10.2.3). */
 const RETRY_AFTER = '1'
 
+/** How a 401 asks for credentials when its thrower does not say (RFC 9110 §11.6.1, RFC 6750 §3). */
+const challenges: Partial<Record<ProblemType, string>> = {
+  session_ended: 'Bearer error="invalid_token", error_description="its session has ended"',
+  invalid_refresh_token: 'Bearer error="invalid_token", error_description="the refresh token was refused"',
+}
+
 /** Turns whatever was thrown into `application/problem+json` (RFC 9457). Only what is ours is logged, never its message. */
 export function onError(error: Error, c: Context<App>): Response {
   const problem = asProblem(error)
@@ -129,6 +159,7 @@ export function onError(error: Error, c: Context<App>): Response {
   const { headers = {}, errors, index } = problem.extras
   c.set('problem', problem.type)
   if (status >= 503) c.header('Retry-After', RETRY_AFTER)
+  if (status === 401) c.header('WWW-Authenticate', challenges[problem.type] ?? 'Bearer')
   for (const [name, value] of Object.entries(headers)) c.header(name, value)
   const document = {
     type: `/docs/problems#${problem.type}`,

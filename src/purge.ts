@@ -1,6 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { openDatabase } from './database.ts'
 import { log } from './http/log.ts'
+import { purgeSessionsStatement } from './auth/sessions.ts'
 import { forgetStatement } from './idempotency.ts'
 import { Problem } from './problems.ts'
 import { NOW, NOW_MS, TRASH_DAYS, type Reference, type Resource } from './resource.ts'
@@ -12,7 +13,7 @@ const BATCH = 200
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
  * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Then forgets the
- * Idempotency-Keys that are too old to be replayed. Run by the cron trigger.
+ * Idempotency-Keys that are too old to be replayed, and the sessions that have ended. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], binding: D1Database): Promise<void> {
   const cost = { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
@@ -20,7 +21,7 @@ export async function purge(resources: readonly Resource[], binding: D1Database)
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
   const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
   const sweeps = resources.map((resource) => removal(resources, resource, expiredRows(resource)).map(compile))
-  for (const statements of [...sweeps, [forgetStatement()]]) {
+  for (const statements of [...sweeps, [forgetStatement()], [purgeSessionsStatement()]]) {
     try {
       await database.batch(statements.map((statement) => bind(statement, { expired })))
     } catch (error) {

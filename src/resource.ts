@@ -14,6 +14,7 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { id } from './fields.ts'
+import { lazily } from './lazily.ts'
 
 /** The database's clock as RFC 3339 in UTC with milliseconds; one value for the whole statement. */
 export const NOW = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
@@ -261,12 +262,6 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   }
   resources.set(table, resource)
   return resource
-}
-
-/** Makes something when it is first asked for: a Worker's start is short of CPU, and an isolate may never need it. */
-function lazily<Made>(make: () => Made): () => Made {
-  let made: Made | undefined
-  return () => (made ??= make())
 }
 
 /** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */

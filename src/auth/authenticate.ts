@@ -1,22 +1,40 @@
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { readConfig, type App } from '../env.ts'
+import { readConfig, type App, type Identity } from '../env.ts'
 import { Problem } from '../problems.ts'
+import { accessCookie } from './cookies.ts'
+import { requireAllowedOrigin } from './origin.ts'
 import { invalidToken, verifyToken } from './tokens.ts'
 
 /**
- * Puts the verified caller into `c.var.identity`. Throws `missing_credentials` or `invalid_token` (RFC 6750), and
- * `misconfigured` or `keys_unavailable` when nobody can be verified.
+ * Puts the verified caller into `c.var.identity`. Throws `missing_credentials` or `invalid_token` (RFC 6750),
+ * `foreign_origin`, and `misconfigured` or `keys_unavailable` when nobody can be verified.
  */
 export const authenticate = createMiddleware<App>(async function authenticate(c, next) {
   const started = performance.now()
-  const config = readConfig(c.env)
-  const authorization = c.req.header('Authorization') ?? ''
-  const [, token] = /^bearer(?: +(.*))?$/i.exec(authorization) ?? []
-  if (!/^bearer\b/i.test(authorization)) {
-    throw new Problem('missing_credentials', { headers: { 'WWW-Authenticate': 'Bearer' } })
-  }
-  if (!token) throw invalidToken('it is empty')
-  c.set('identity', await verifyToken(token, config))
+  const identity = await identify(c)
+  if (!identity) throw new Problem('missing_credentials')
+  c.set('identity', identity)
   c.set('authMs', performance.now() - started)
   await next()
 })
+
+/**
+ * The caller by the access token in the `Authorization` header or, only where there is no such header, in the cookie:
+ * then a method that changes something needs an allowed `Origin`, since a browser sends cookies whoever asks. Undefined
+ * when neither is sent. Throws like {@link authenticate}.
+ */
+export async function identify(c: Context<App>): Promise<Identity | undefined> {
+  const config = readConfig(c.env)
+  const authorization = c.req.header('Authorization')
+  if (authorization !== undefined) {
+    if (!/^bearer\b/i.test(authorization)) throw new Problem('missing_credentials')
+    const [, token] = /^bearer(?: +(.*))?$/i.exec(authorization) ?? []
+    if (!token) throw invalidToken('it is empty')
+    return verifyToken(token, config)
+  }
+  const cookie = accessCookie(c)
+  if (cookie === undefined) return undefined
+  if (!/^(GET|HEAD)$/.test(c.req.method)) requireAllowedOrigin(c)
+  return verifyToken(cookie, config)
+}

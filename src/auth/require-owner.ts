@@ -4,13 +4,16 @@ import { Problem } from '../problems.ts'
 import { isUserId } from './user-id.ts'
 
 /**
- * Proves that the `{user_id}` of the path is the caller (or `me`) and puts it into `c.var.owner`, the only user whose
- * rows the rest of the request can reach. Anybody else's path throws `not_your_path`, whether or not that user exists.
+ * Proves that the `{user_id}` of the path is the caller (or `me`), or that the caller is an administrator, which the log
+ * then says. Puts it into `c.var.owner`, the only user whose rows the rest of the request can reach. Anybody else's path
+ * throws `not_your_path`, whether or not that user exists.
  */
 export const requireOwner = createMiddleware<App>(async function requireOwner(c, next) {
-  const { userId } = c.get('identity')
+  const { userId, role } = c.get('identity')
   const named = c.req.param('user_id') ?? ''
-  if (named !== 'me' && !(isUserId(named) && named === userId)) throw new Problem('not_your_path')
-  c.set('owner', userId)
+  const owner = named === 'me' ? userId : named
+  if (!isUserId(owner) || (owner !== userId && role !== 'admin')) throw new Problem('not_your_path')
+  if (owner !== userId) c.set('security', 'admin_access')
+  c.set('owner', owner)
   await next()
 })

@@ -1,4 +1,5 @@
 import { zValidator } from '@hono/zod-validator'
+import type { Context } from 'hono'
 import { bodyLimit as honoBodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type * as z from 'zod'
@@ -19,13 +20,7 @@ export const bodyLimit = honoBodyLimit({
 
 /** Lets only `application/json` in well-formed UTF-8 through: `not_json`, `malformed_json`. */
 export const jsonOnly = createMiddleware<App>(async function jsonOnly(c, next) {
-  const mediaType = c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase()
-  if (mediaType !== 'application/json') throw new Problem('not_json')
-  try {
-    new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await c.req.arrayBuffer())
-  } catch {
-    throw new Problem('malformed_json')
-  }
+  await jsonText(c)
   await next()
 })
 
@@ -34,4 +29,46 @@ export function validBody<Output>(schema: z.ZodType<Output>) {
   return zValidator('json', schema, (result) => {
     if (!result.success) throw new Problem('invalid_body', fieldErrors(result.error.issues))
   })
+}
+
+/** The body of a route that validates it by itself. Throws `not_json`, `malformed_json` or `invalid_body`. */
+export async function readJson<Output>(c: Context<App>, schema: z.ZodType<Output>): Promise<Output> {
+  const text = await jsonText(c)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new Problem('malformed_json')
+  }
+  return parsed(schema, value)
+}
+
+/** {@link readJson} where no body at all is as good as an empty object. */
+export async function readOptionalJson<Output>(c: Context<App>, schema: z.ZodType<Output>): Promise<Output> {
+  return (await c.req.arrayBuffer()).byteLength === 0 ? parsed(schema, {}) : readJson(c, schema)
+}
+
+/** The fields of a form, `application/x-www-form-urlencoded`, validated. Throws `invalid_body`. */
+export async function readForm<Output>(c: Context<App>, schema: z.ZodType<Output>): Promise<Output> {
+  return parsed(schema, Object.fromEntries(new URLSearchParams(await c.req.text())))
+}
+
+/** The body's media type, without its parameters. */
+export function mediaTypeOf(c: Context<App>): string | undefined {
+  return c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+async function jsonText(c: Context<App>): Promise<string> {
+  if (mediaTypeOf(c) !== 'application/json') throw new Problem('not_json')
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await c.req.arrayBuffer())
+  } catch {
+    throw new Problem('malformed_json')
+  }
+}
+
+function parsed<Output>(schema: z.ZodType<Output>, value: unknown): Output {
+  const { success, data, error } = schema.safeParse(value)
+  if (!success) throw new Problem('invalid_body', fieldErrors(error.issues))
+  return data
 }

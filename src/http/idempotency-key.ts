@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { App } from '../env.ts'
 import type { IdempotencyKey } from '../idempotency.ts'
 import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
 
 /**
  * The request's `Idempotency-Key`, if it has one, for a route of the user's: its verb, collection and ids. Throws
@@ -14,9 +15,6 @@ export async function idempotencyKey(
   const key = c.req.header('Idempotency-Key')
   if (key === undefined) return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new Problem('malformed_key')
-  const digest = await crypto.subtle.digest('SHA-256', await c.req.arrayBuffer())
-  const fingerprint = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join(
-    '',
-  )
+  const fingerprint = await sha256(await c.req.arrayBuffer())
   return { route: route.join(' '), key, fingerprint }
 }

@@ -5,7 +5,7 @@ import { Problem } from '../problems.ts'
 import { log } from './log.ts'
 
 /** What is limited on the way to an account. */
-export type Purpose = 'login' | 'register' | 'refresh'
+export type Purpose = 'login' | 'register' | 'refresh' | 'logout'
 
 /** A quota of requests in a window of seconds, under the name that clients are told. */
 interface Policy {

@@ -7,6 +7,11 @@ import { log } from './log.ts'
 const securityEvents: Partial<Record<string, string>> = {
   missing_credentials: 'unauthenticated',
   invalid_token: 'unauthenticated',
+  invalid_credentials: 'failed_login',
+  invalid_refresh_token: 'unauthenticated',
+  session_ended: 'unauthenticated',
+  foreign_origin: 'foreign_origin',
+  admin_only: 'forbidden',
   not_your_path: 'forbidden',
   row_not_found: 'missing_row',
   rate_limited: 'rate_limited',
@@ -18,7 +23,7 @@ export const requestLog = createMiddleware<App>(async function requestLog(c, nex
   await next()
   const { batches, rowsRead, rowsWritten, ms } = c.get('cost')
   const problem = c.get('problem')
-  const security = problem && securityEvents[problem]
+  const security = (problem && securityEvents[problem]) ?? c.get('security')
   log(c.res.status >= 500 ? 'error' : security ? 'warn' : 'info', {
     event: 'request',
     request_id: c.get('requestId'),

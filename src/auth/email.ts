@@ -1,0 +1,7 @@
+import * as z from 'zod'
+export function email() {
+  return z
+    .string()
+    .transform((v) => v.normalize('NFKC').trim().toLowerCase())
+    .pipe(z.email())
+}

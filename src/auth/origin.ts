@@ -1,0 +1,13 @@
+import type { Context } from 'hono'
+import { allowsOrigin, type App } from '../env.ts'
+import { Problem } from '../problems.ts'
+
+/**
+ * Lets a request through whose `Origin` is an allowed one, or this deployment's own. Throws `foreign_origin`, also when
+ * there is none: a cookie goes along with whatever a page sends, so the page must say who it is.
+ */
+export function requireAllowedOrigin(c: Context<App>): void {
+  const origin = c.req.header('Origin')
+  if (origin === new URL(c.req.url).origin) return
+  if (origin === undefined || !allowsOrigin(c.env, origin)) throw new Problem('foreign_origin')
+}

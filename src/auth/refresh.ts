@@ -1,0 +1,74 @@
+import type { Context } from 'hono'
+import { readConfig, type App } from '../env.ts'
+import { readOptionalJson } from '../http/body.ts'
+import { log } from '../http/log.ts'
+import { limitAccount } from '../http/rate-limit.ts'
+import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
+import { bind, OWNER } from '../sql/statement.ts'
+import { refreshBody } from './bodies.ts'
+import { clearTokenCookies, refreshCookie } from './cookies.ts'
+import { requireAllowedOrigin } from './origin.ts'
+import { decodeRefreshToken, encodeRefreshToken, successorOf } from './refresh-token.ts'
+import { refreshedStatement, reuseStatement, rotateStatement } from './sessions.ts'
+import { answerTokens } from './token-answer.ts'
+
+/**
+ * `POST /refresh`: exchanges a refresh token, from the body or the cookie, for a new pair in one round trip. The token
+ * before the current one gets the same pair for ten seconds; any other that the session had ends it. Throws
+ * `invalid_refresh_token`, `missing_credentials`, `foreign_origin`, `rate_limited`.
+ */
+export async function refresh(c: Context<App>): Promise<Response> {
+  const { refresh_token: sent } = await readOptionalJson(c, refreshBody())
+  const cookies = sent === undefined
+  const text = sent ?? refreshCookie(c)
+  if (text === undefined) throw new Problem('missing_credentials')
+  if (cookies) requireAllowedOrigin(c)
+  try {
+    return await exchange(c, text, cookies)
+  } catch (error) {
+    if (cookies && error instanceof Problem && error.type === 'invalid_refresh_token') clearTokenCookies(c)
+    throw error
+  }
+}
+
+async function exchange(c: Context<App>, text: string, cookies: boolean): Promise<Response> {
+  const token = decodeRefreshToken(text)
+  if (!token) throw new Problem('invalid_refresh_token')
+  await limitAccount(c, 'refresh', token.userId)
+  const config = readConfig(c.env)
+  const successor = await successorOf(token, config)
+  const values = {
+    [OWNER]: token.userId,
+    session: token.session,
+    family: await sha256(token.family),
+    token: await sha256(token.secret),
+    next: await sha256(successor.secret),
+    idle: config.sessionIdleTtl,
+  }
+  const statements = [rotateStatement(), reuseStatement(), refreshedStatement()]
+  const [, reused = [], [row] = []] = await c.get('database').batch(
+    statements.map((statement) => bind(statement, values)),
+    // Its own successor is what a second try finds, so it changes nothing more.
+    true,
+  )
+  if (reused.length) {
+    log('warn', {
+      event: 'refresh_token_reused',
+      security: 'refresh_token_reused',
+      request_id: c.get('requestId'),
+      user: token.userId,
+    })
+  }
+  if (!row) throw new Problem('invalid_refresh_token')
+  return answerTokens(c, {
+    identity: {
+      userId: token.userId,
+      role: row.role === 'admin' ? 'admin' : 'user',
+      sessionId: token.session,
+    },
+    refreshToken: encodeRefreshToken(successor),
+    secondsLeft: Number(row.seconds_left),
+    cookies,
+  })
+}

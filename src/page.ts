@@ -1,0 +1,39 @@
+import * as z from 'zod'
+import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
+import type { Row } from './database.ts'
+import { UUID_V7 } from './fields.ts'
+import { DEFAULT_LIMIT, digits, MAX_LIMIT } from './query.ts'
+
+/** The query string of a list that is not a resource's: a page by id, newest first. */
+export const pageQuery = z.strictObject({
+  limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT),
+  cursor: z.string().optional(),
+})
+
+/** Above every id. */
+const TOP = '~'
+
+/** The placeholders `after` and `limit` of the statement behind a page of the list `name`. Throws `invalid_query`. */
+export function pageValues(name: string, { limit, cursor }: z.output<typeof pageQuery>) {
+  return { after: cursor === undefined ? TOP : decode(name, cursor), limit: limit + 1 }
+}
+
+/** The page that the statement's rows are: `{ [name]: […], count, next_cursor }`. */
+export function pageOf<Item extends { id: string }>(
+  name: string,
+  limit: number,
+  rows: readonly Row[],
+  itemOf: (row: Row) => Item,
+) {
+  const items = rows.slice(0, limit).map(itemOf)
+  const last = items.at(-1)
+  const next = rows.length > limit && last ? encodeOpaque([name, last.id]) : null
+  return { [name]: items, count: items.length, next_cursor: next }
+}
+
+function decode(name: string, cursor: string): string {
+  const decoded = decodeOpaque(cursor)
+  const [madeFor, id]: unknown[] = Array.isArray(decoded) ? decoded : []
+  if (madeFor !== name || typeof id !== 'string' || !UUID_V7.test(id)) throw invalidCursor()
+  return id
+}

@@ -1,0 +1,203 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { logIn, newAccount, newEmail, newLogin, PASSWORD } from './account.ts'
+import { call, newId, newUser, tokenFor } from './client.ts'
+import { problemOf } from './stored.ts'
+
+const register = (body: unknown) => call('POST', '/api/auth/register', { body })
+
+describe('register', () => {
+  test('makes an account and answers with what it is', async () => {
+    const email = newEmail()
+    const { status, body, headers } = await register({ email, password: PASSWORD })
+    expect(status).toBe(201)
+    expect(body).toEqual({ id: expect.any(String), email, role: 'user', created_at: expect.any(String) })
+    expect(body.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    expect(headers.get('Cache-Control')).toBe('no-store')
+  })
+
+  test('refuses an e-mail that is taken, however it is written', async () => {
+    const email = newEmail()
+    await register({ email, password: PASSWORD })
+    for (const same of [email, email.toUpperCase(), ` ${email} `]) {
+      expect(problemOf(await register({ email: same, password: PASSWORD }))).toEqual([409, 'email_taken'])
+    }
+  })
+
+  test.each([
+    [{ email: 'nobody', password: PASSWORD }, 'email'],
+    [{ email: 'a@b@example.com', password: PASSWORD }, 'email'],
+    [{ email: newEmail(), password: 'short' }, 'password'],
+    [{ email: newEmail(), password: 'x'.repeat(129) }, 'password'],
+    [{ email: newEmail(), password: 'Password1' }, 'password'],
+    [{ email: newEmail() }, 'password'],
+    [{ email: newEmail(), password: PASSWORD, role: 'admin' }, 'role'],
+  ])('refuses %j and names %s', async (body, path) => {
+    const answer = await register(body)
+    expect(problemOf(answer)).toEqual([422, 'invalid_body'])
+    expect(answer.body.errors.map((error: { path: string }) => error.path)).toEqual([path])
+    expect(answer.text).not.toContain(PASSWORD)
+  })
+
+  test('takes JSON only', async () => {
+    const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
+    const body = 'email=a@example.com&password=whatever'
+    expect(problemOf(await call('POST', '/api/auth/register', { body, headers: form }))).toEqual([
+      415,
+      'not_json',
+    ])
+    expect(problemOf(await register('{'))).toEqual([400, 'malformed_json'])
+  })
+})
+
+describe('login', () => {
+  test('answers with a pair of tokens that the API takes', async () => {
+    const { email, id } = await newAccount()
+    const { status, body, headers } = await logIn(email)
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      access_token: expect.any(String),
+      token_type: 'bearer',
+      expires_in: 900,
+      refresh_token: expect.stringMatching(/^[\w-]{80,}$/),
+    })
+    expect(headers.get('Cache-Control')).toBe('no-store')
+    expect(headers.get('Set-Cookie')).toBeNull()
+    expect(decodeJwt(body.access_token)).toMatchObject({ sub: id, role: 'user', sid: expect.any(String) })
+    expect(decodeProtectedHeader(body.access_token)).toMatchObject({ typ: 'at+jwt' })
+    const authorization = { Authorization: `Bearer ${body.access_token}` }
+    const tasks = await call('POST', `/api/${id}/tasks`, { body: { title: 'mine' }, headers: authorization })
+    expect(tasks.status).toBe(201)
+    expect(tasks.body.user_id).toBe(id)
+  })
+
+  test('finds the account however the e-mail is written', async () => {
+    const { email } = await newAccount()
+    expect((await logIn(` ${email.toUpperCase()}`)).status).toBe(200)
+  })
+
+  test('takes the form of OAuth 2.0, and what else such a client sends', async () => {
+    const { email } = await newAccount()
+    const form = (fields: Record<string, string>) =>
+      call('POST', '/api/auth/login', {
+        body: new URLSearchParams(fields).toString(),
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded; charset=UTF-8' },
+      })
+    const sent = { grant_type: 'password', username: email, password: PASSWORD, scope: '', client_id: 'app' }
+    expect((await form(sent)).body.token_type).toBe('bearer')
+    expect((await form({ username: email, password: PASSWORD })).status).toBe(200)
+    expect(problemOf(await form({ ...sent, password: 'wrong' }))).toEqual([401, 'invalid_credentials'])
+    expect(problemOf(await form({ ...sent, grant_type: 'client_credentials' }))).toEqual([
+      422,
+      'invalid_body',
+    ])
+    expect(problemOf(await form({ username: email }))).toEqual([422, 'invalid_body'])
+  })
+
+  test('tells a wrong password and an unknown e-mail apart by nothing but the request’s own marks', async () => {
+    const { email } = await newAccount()
+    const [wrong, unknown] = [
+      await logIn(email, 'not the password'),
+      await logIn(newEmail(), 'not the password'),
+    ]
+    const marks = (answer: typeof wrong) => {
+      const headers = Object.fromEntries(answer.headers)
+      const { request_id: _id, ...body } = answer.body
+      return {
+        status: answer.status,
+        body,
+        headers: { ...headers, 'x-request-id': '', 'x-d1-bookmark': '', 'server-timing': '' },
+      }
+    }
+    expect(problemOf(wrong)).toEqual([401, 'invalid_credentials'])
+    expect(wrong.headers.get('WWW-Authenticate')).toBe('Bearer')
+    expect(marks(wrong)).toEqual(marks(unknown))
+  })
+})
+
+describe('me', () => {
+  test('is the account of the token', async () => {
+    const { id, email, request } = await newAccount()
+    const { status, body } = await request('GET', '/api/auth/me')
+    expect(status).toBe(200)
+    expect(body).toEqual({ id, email, role: 'user', created_at: expect.any(String) })
+    expect((await request('GET', '/api/v1/auth/me')).body).toEqual(body)
+  })
+
+  test('is nobody for a user of an identity provider', async () => {
+    const { request } = await newUser()
+    expect(problemOf(await request('GET', '/api/auth/me'))).toEqual([404, 'no_account'])
+  })
+
+  test('needs credentials', async () => {
+    expect(problemOf(await call('GET', '/api/auth/me'))).toEqual([401, 'missing_credentials'])
+  })
+})
+
+describe('a change of password', () => {
+  const changed = 'another password that nobody has'
+
+  test('keeps this session, ends every other at once, and the old password is no longer one', async () => {
+    const { email, request, refreshToken } = await newAccount()
+    const other = await newLogin(email)
+    const body = { current_password: PASSWORD, new_password: changed }
+    expect((await request('PUT', '/api/auth/password', body)).status).toBe(204)
+    expect((await request('GET', '/api/auth/me')).status).toBe(200)
+    expect(problemOf(await other.request('GET', '/api/me/tasks'))).toEqual([401, 'session_ended'])
+    const refreshed = (token: string) => call('POST', '/api/auth/refresh', { body: { refresh_token: token } })
+    expect(problemOf(await refreshed(other.refreshToken))).toEqual([401, 'invalid_refresh_token'])
+    expect((await refreshed(refreshToken)).status).toBe(200)
+    expect(problemOf(await logIn(email))).toEqual([401, 'invalid_credentials'])
+    expect((await logIn(email, changed)).status).toBe(200)
+  })
+
+  test('needs the current one, and a good one', async () => {
+    const { email, request } = await newAccount()
+    const change = (current_password: string, new_password: string) =>
+      request('PUT', '/api/auth/password', { current_password, new_password })
+    expect(problemOf(await change('wrong', changed))).toEqual([401, 'invalid_credentials'])
+    expect(problemOf(await change(PASSWORD, 'short'))).toEqual([422, 'invalid_body'])
+    expect((await logIn(email)).status).toBe(200)
+  })
+
+  test('that finished first leaves no session to a login under way', async () => {
+    const { email, request } = await newAccount()
+    const [change, ...logins] = await Promise.all([
+      request('PUT', '/api/auth/password', { current_password: PASSWORD, new_password: changed }),
+      ...Array.from({ length: 5 }, () => logIn(email)),
+    ])
+    expect(change.status).toBe(204)
+    for (const { status, body } of logins) {
+      if (status !== 200) continue
+      const authorization = { Authorization: `Bearer ${body.access_token}` }
+      const seen = await call('GET', '/api/auth/me', { headers: authorization })
+      expect(problemOf(seen)).toEqual([401, 'session_ended'])
+    }
+  })
+})
+
+describe('paths', () => {
+  test.each([
+    ['register', 'POST'],
+    ['login', 'POST'],
+    ['refresh', 'POST'],
+    ['logout', 'POST'],
+    ['password', 'PUT'],
+    ['me', 'GET, HEAD'],
+    ['sessions', 'GET, HEAD'],
+    [`sessions/${newId()}`, 'DELETE'],
+  ])('/api/auth/%s knows its methods before it asks for credentials', async (path, allow) => {
+    for (const prefix of ['/api', '/api/v1']) {
+      const { status, headers } = await call('PATCH', `${prefix}/auth/${path}`)
+      expect([status, headers.get('Allow')]).toEqual([405, allow])
+    }
+  })
+
+  test('a user called auth or admin has none', async () => {
+    const authorization = { Authorization: `Bearer ${await tokenFor('someone')}` }
+    for (const path of ['/api/auth/tasks', '/api/admin/tasks', '/api/auth', '/api/admin']) {
+      const method = path.endsWith('tasks') ? 'GET' : 'DELETE'
+      expect(problemOf(await call(method, path, { headers: authorization }))).toEqual([403, 'not_your_path'])
+    }
+  })
+})

@@ -1,0 +1,166 @@
+import { env } from 'cloudflare:workers'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { newAccount, newLogin, refresh } from './account.ts'
+import { leastBodyOf } from './arbitraries.ts'
+import { newUser, tokenFor, type Json } from './client.ts'
+import { collectionOf, resources } from './collection.ts'
+import { problemOf } from './stored.ts'
+
+/** The rows of every table of the database that mention a text anywhere, by table. */
+async function mentions(text: string): Promise<Record<string, number>> {
+  const { results: tables } = await env.DB.prepare(
+    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
+     AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> 'd1_migrations'`,
+  ).all<{ name: string }>()
+  const found: Record<string, number> = {}
+  for (const { name } of tables) {
+    const { results } = await env.DB.prepare(`SELECT * FROM "${name}"`).all()
+    found[name] = results.filter((row) => JSON.stringify(row).includes(text)).length
+  }
+  return found
+}
+
+/** An account with something in every table: rows, live and in the trash, sessions and idempotency keys. */
+async function fullAccount() {
+  const account = await newAccount()
+  await newLogin(account.email)
+  const user = await newUser(account.id)
+  const rows: Record<string, Json[]> = {}
+  for (const resource of resources) {
+    const collection = await collectionOf(resource, user)
+    const [one = {}, two = {}] = fc.sample(leastBodyOf(resource, collection), { numRuns: 2, seed: 7 })
+    const kept = await collection.call('POST', '', one, { 'Idempotency-Key': resource.name })
+    const { id } = await collection.create(two)
+    await collection.call('DELETE', `/${id}`)
+    rows[resource.name] = [kept.body]
+  }
+  return { ...account, user, rows }
+}
+
+describe('erasing an account', () => {
+  test('leaves no trace of it in any table, and everybody else’s rows alone', async () => {
+    const [account, other] = [await fullAccount(), await fullAccount()]
+    const [before, others] = [await mentions(account.id), await mentions(other.id)]
+    // A table that this test puts nothing into would prove nothing.
+    expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([])
+    expect((await account.request('DELETE', '/api/me')).status).toBe(204)
+    const after = await mentions(account.id)
+    expect(Object.entries(after).filter(([, count]) => count > 0)).toEqual([])
+    expect(Object.values(await mentions(account.email)).every((count) => count === 0)).toBe(true)
+    expect(await mentions(other.id)).toEqual(others)
+  })
+
+  test('ends its sessions at once, and frees its e-mail', async () => {
+    const { email, request, refreshToken } = await newAccount()
+    expect((await request('DELETE', '/api/me')).status).toBe(204)
+    expect(problemOf(await request('GET', '/api/me/tasks'))).toEqual([401, 'session_ended'])
+    expect(problemOf(await request('POST', '/api/me/tasks', { title: 'late' }))).toEqual([
+      401,
+      'session_ended',
+    ])
+    expect(problemOf(await refresh(refreshToken))).toEqual([401, 'invalid_refresh_token'])
+    await expect(newLogin(email)).rejects.toThrow('401')
+  })
+
+  test('is for its owner, and for administrators', async () => {
+    const account = await newAccount()
+    const { request } = await newAccount()
+    expect(problemOf(await request('DELETE', `/api/${account.id}`))).toEqual([403, 'not_your_path'])
+    const admin = await newUser()
+    const authorization = { Authorization: `Bearer ${await tokenFor(admin.id, { role: 'admin' })}` }
+    expect((await admin.request('DELETE', `/api/${account.id}`, undefined, authorization)).status).toBe(204)
+    expect(problemOf(await account.request('GET', '/api/auth/me'))).toEqual([401, 'session_ended'])
+  })
+
+  test('erases the rows of somebody who has no account here', async () => {
+    const user = await newUser()
+    await user.call('POST', '/tasks', { title: 'mine' })
+    expect((await user.request('DELETE', `/api/${user.id}`)).status).toBe(204)
+    expect((await user.call('GET', '/changes')).body.changes).toEqual([])
+    expect((await user.request('DELETE', '/api/me')).status).toBe(204)
+  })
+
+  test('is the only method of the path', async () => {
+    const user = await newUser()
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH']) {
+      const { status, headers } = await user.request(method, '/api/me')
+      expect([status, headers.get('Allow')]).toEqual([405, 'DELETE'])
+    }
+  })
+})
+
+describe('an export', () => {
+  test('holds the account and every live row, as the lists show them', async () => {
+    const { id, email, user, rows, request } = await fullAccount()
+    const { status, headers, body } = await request('GET', '/api/me/export')
+    expect(status).toBe(200)
+    expect(headers.get('Content-Type')).toBe('application/json')
+    expect(headers.get('Cache-Control')).toBe('no-store')
+    expect(headers.get('Content-Disposition')).toMatch(
+      /^attachment; filename="export-\d{4}-\d\d-\d\d\.json"$/,
+    )
+    expect(body).toMatchObject({
+      user_id: id,
+      exported_at: expect.stringMatching(/Z$/),
+      account: { id, email, role: 'user' },
+      sessions: [{ current: false }, { current: true }],
+    })
+    for (const { name } of resources) expect(body[name]).toEqual(expect.arrayContaining(rows[name] ?? []))
+    const { body: tasks } = await user.call('GET', '/tasks?limit=100')
+    expect(body.tasks).toEqual(tasks.tasks)
+    expect(Object.keys(body)).toEqual([
+      'user_id',
+      'exported_at',
+      'account',
+      'sessions',
+      ...resources.map(({ name }) => name),
+    ])
+  })
+
+  test('leaves out the trash and what is under it', async () => {
+    const user = await newUser()
+    const { body: task } = await user.call('POST', '/tasks', { title: 'parent' })
+    const { body: comment } = await user.call('POST', `/tasks/${task.id}/comments`, { body: 'child' })
+    expect((await user.call('GET', '/export')).body.comments).toEqual([comment])
+    await user.call('DELETE', `/tasks/${task.id}`)
+    expect((await user.call('GET', '/export')).body).toMatchObject({ tasks: [], comments: [] })
+  })
+
+  test('of somebody who has nothing is empty', async () => {
+    const user = await newUser()
+    const { status, body } = await user.call('GET', '/export')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ account: null, sessions: [], tasks: [] })
+    expect((await user.call('HEAD', '/export')).status).toBe(200)
+    expect((await user.call('POST', '/export', {})).headers.get('Allow')).toBe('GET, HEAD')
+  })
+
+  test('holds every one of 50 000 rows, once', async () => {
+    const user = await newUser()
+    await env.DB.prepare(
+      `INSERT INTO tasks (id, user_id, title, revision, created_at, updated_at)
+       WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+       SELECT printf('01900000-0000-7000-8000-%012x', i), ?, 'task ' || i, i, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z' FROM n`,
+    )
+      .bind(user.id)
+      .run()
+    const { body } = await user.call('GET', '/export')
+    const titles = new Set(body.tasks.map(({ title }: Json) => title))
+    expect([body.tasks.length, titles.size]).toEqual([50_000, 50_000])
+    // A large account is erased all the same.
+    expect((await user.request('DELETE', '/api/me')).status).toBe(204)
+    expect((await mentions(user.id)).tasks).toBe(0)
+  })
+
+  test('is for its owner', async () => {
+    const [user, other] = [await newUser(), await newUser()]
+    expect(problemOf(await user.request('GET', `/api/${other.id}/export`))).toEqual([403, 'not_your_path'])
+  })
+
+  test('of an ended session is a problem and no download', async () => {
+    const { request } = await newAccount()
+    await request('POST', '/api/auth/logout')
+    expect(problemOf(await request('GET', '/api/me/export'))).toEqual([401, 'session_ended'])
+  })
+})
