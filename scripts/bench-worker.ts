@@ -157,6 +157,11 @@ function cannedBindings(rows: readonly unknown[]): Bindings {
     batch: async (): Promise<unknown> => JSON.parse(answer),
     getBookmark: () => null,
   }
+  const limit = { limit: async () => ({ success: true }) }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of D1 as a request uses
-  return { DB: { withSession: () => session }, JWT_SECRET: SECRET_TEXT } as unknown as Bindings
+  return {
+    DB: { withSession: () => session },
+    JWT_SECRET: SECRET_TEXT,
+    USER_LIMIT: limit,
+  } as unknown as Bindings
 }

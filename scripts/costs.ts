@@ -80,7 +80,8 @@ async function ledger(): Promise<Entry[]> {
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(SECRET))
-  const bindings = { JWT_SECRET: SECRET, DB: counted(env.DB) }
+  const settings = { JWT_SECRET: SECRET, ENVIRONMENT: 'development', RATE_LIMITS: 'off' }
+  const bindings = { ...settings, DB: counted(env.DB) }
   const entries: Entry[] = []
 
   async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {

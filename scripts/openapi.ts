@@ -77,7 +77,7 @@ function pathsOf(resource: Resource): Json {
         parameters: listParameters(resource),
         responses: {
           ...answer(200, `${Row}List`, `A page of ${name}.`, ['Link']),
-          ...problems(401, 403, ...inside, 422, 500, 503, 504),
+          ...problems(401, 403, ...inside, 422, 429, 500, 503, 504),
         },
       }),
       post: operation(resource, `create${Row}`, `Create a ${singular}`, {
@@ -87,7 +87,7 @@ function pathsOf(resource: Resource): Json {
         requestBody: body(`${Row}Create`),
         responses: {
           ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag', 'Idempotent-Replayed']),
-          ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
     },
@@ -102,7 +102,7 @@ function pathsOf(resource: Resource): Json {
           ...answer(200, `${pascal(name)}BulkResults`, 'What came of each operation.', [
             'Idempotent-Replayed',
           ]),
-          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
     },
@@ -117,7 +117,7 @@ function pathsOf(resource: Resource): Json {
             description: `The ${singular} is still as \`If-None-Match\` says.`,
             headers: headers(['ETag']),
           },
-          ...problems(401, 403, 404, 500, 503, 504),
+          ...problems(401, 403, 404, 429, 500, 503, 504),
         },
       }),
       put: operation(resource, `replace${Row}`, `Replace a ${singular}`, {
@@ -127,7 +127,7 @@ function pathsOf(resource: Resource): Json {
         responses: {
           ...row,
           204: minimal,
-          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
       patch: operation(resource, `update${Row}`, `Change a ${singular}`, {
@@ -137,7 +137,7 @@ function pathsOf(resource: Resource): Json {
         responses: {
           ...row,
           204: minimal,
-          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 500, 503, 504),
+          ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
       delete: operation(resource, `delete${Row}`, `Delete a ${singular}`, {
@@ -145,7 +145,7 @@ function pathsOf(resource: Resource): Json {
         parameters: [ref('parameters', 'If-Match')],
         responses: {
           204: { description: 'It is in the trash.', headers: headers([]) },
-          ...problems(401, 403, 404, 412, 500, 503, 504),
+          ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         },
       }),
     },
@@ -174,7 +174,7 @@ function verbItem({ resource, method, name, summary, description }: Omit<Verb, '
       responses: {
         ...answer(200, Row, `The ${resource.singular} as it is now.`),
         204: minimal,
-        ...problems(401, 403, 404, 412, 500, 503, 504),
+        ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         ...(method === 'post' ? problems(400, 410, 422) : {}),
       },
     }),
@@ -230,7 +230,7 @@ function changesPath(): Json {
         ],
         responses: {
           ...answer(200, 'Changes', 'A page of changes.', []),
-          ...problems(401, 403, 410, 422, 500, 503, 504),
+          ...problems(401, 403, 410, 422, 429, 500, 503, 504),
         },
       },
     },
@@ -325,6 +325,10 @@ const HEADERS: Record<string, Json> = {
   'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
   'x-d1-bookmark': header('Send it back to read data at least this new; absent when D1 was not asked.'),
   Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),
+  RateLimit: header(
+    'What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers).',
+  ),
+  'RateLimit-Policy': header('The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers).'),
   'Retry-After': header('Seconds to wait before trying again.', 'integer'),
   'WWW-Authenticate': header('What credentials are wanted (RFC 6750 §3).'),
 }
@@ -607,6 +611,7 @@ const PROBLEM_HEADERS: Record<number, readonly string[]> = {
   401: ['WWW-Authenticate'],
   405: ['Allow'],
   412: ['ETag'],
+  429: ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
   503: ['Retry-After'],
   504: ['Retry-After'],
 }

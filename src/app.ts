@@ -10,6 +10,7 @@ import { bodyLimit } from './http/body.ts'
 import { cors } from './http/cors.ts'
 import { cost } from './http/cost.ts'
 import { noStore } from './http/no-store.ts'
+import { limitUser } from './http/rate-limit.ts'
 import { requestId } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { securityHeaders } from './http/security-headers.ts'
@@ -30,7 +31,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.route('/', jwks)
 
   app.use('/api/*', noStore, bodyLimit, authenticate)
-  app.use('/api/:user_id/*', requireOwner, session)
+  app.use('/api/:user_id/*', requireOwner, limitUser, session)
   app.route('/api/:user_id/changes', changesFor(resources))
   for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
   for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))

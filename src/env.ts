@@ -37,8 +37,11 @@ export interface Settings {
   RATE_LIMITS?: string
 }
 
-/** What the Worker is given: the D1 binding and the settings. */
-export type Bindings = Cloudflare.Env & Settings
+/** The rate limits' bindings, which a deployment may lack. */
+export type Limiter = 'USER_LIMIT' | 'ACCOUNT_LIMIT' | 'ADDRESS_LIMIT'
+
+/** What the Worker is given: the D1 binding, the rate limits and the settings. */
+export type Bindings = Omit<Cloudflare.Env, Limiter> & Partial<Pick<Cloudflare.Env, Limiter>> & Settings
 
 /** The caller, as its verified token says. */
 export interface Identity {

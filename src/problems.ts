@@ -55,6 +55,7 @@ export const problemTypes = {
     'Key reused',
     'This `Idempotency-Key` came with another body before. A new request needs a new key.',
   ],
+  rate_limited: [429, 'Too many requests', 'Wait for as many seconds as `Retry-After` says, then try again.'],
   internal_error: [500, 'Internal error', 'The fault is ours. Quote the request id when you report it.'],
   misconfigured: [
     503,

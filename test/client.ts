@@ -31,9 +31,19 @@ export function requestOf(method: string, path: string, { body, headers }: Parts
   const raw = typeof body === 'string' || body instanceof ReadableStream || body instanceof Uint8Array
   return new Request(`https://api.test${path}`, {
     method,
-    headers: { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...headers },
+    headers: {
+      'CF-Connecting-IP': newAddress(),
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...headers,
+    },
     ...(body !== undefined && { body: raw ? body : JSON.stringify(body) }),
   })
+}
+
+/** A client address nobody else has, in an IPv6 /64 of its own: rate limits are counted by it. */
+export function newAddress(): string {
+  const groups = crypto.getRandomValues(new Uint16Array(3))
+  return `2001:${Array.from(groups, (group) => group.toString(16)).join(':')}::1`
 }
 
 /** A response with its body read. */

@@ -1,11 +1,13 @@
 import { env } from 'cloudflare:workers'
 import { onTestFinished, vi } from 'vitest'
 import { createApp } from '../src/app.ts'
-import type { Bindings, Settings } from '../src/env.ts'
+import type { Bindings, Limiter, Settings } from '../src/env.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { answerOf, requestOf, type Json, type Parts } from './client.ts'
 
-type Overrides = { [Name in keyof Settings]?: string | undefined } & { DB?: D1Database }
+type Overrides = { [Name in keyof Settings]?: string | undefined } & { DB?: D1Database } & {
+  [Name in Limiter]?: RateLimit | undefined
+}
 
 /** The app as deployed with other settings, in an isolate of its own as far as it can tell; undefined unsets one. */
 export function deploy(settings: Overrides = {}) {

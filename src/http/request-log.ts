@@ -9,6 +9,7 @@ const securityEvents: Partial<Record<string, string>> = {
   invalid_token: 'unauthenticated',
   not_your_path: 'forbidden',
   row_not_found: 'missing_row',
+  rate_limited: 'rate_limited',
 }
 
 /** One JSON line per request: what was asked (the route's pattern, never its parameters), by whom, how it ended, what it cost. */
