@@ -26,7 +26,7 @@ export function refresh(refresh_token: string): Promise<Answer> {
 export interface Login {
   access: string
   refreshToken: string
-  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  request: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
 /** Logs in and holds the tokens. Throws when that fails. */

@@ -166,7 +166,7 @@ describe('on the way to an account', () => {
     }
     expect(statuses).toEqual([...Array.from({ length: policies.ADDRESS_LIMIT.quota }, () => 200), 429])
     const refused = await ask('login', crypto.randomUUID(), headers)
-    expect(refused.headers.get('RateLimit-Policy')).toBe('"address";q=60;w=60')
+    expect(refused.headers.get('RateLimit-Policy')).toBe('"address";q=120;w=60')
     expect(refused.headers.get('RateLimit')).toBe('"address";r=0;t=60')
     expect((await ask('refresh', crypto.randomUUID(), headers)).status).toBe(200)
     expect((await ask('login', crypto.randomUUID())).status).toBe(200)
@@ -200,7 +200,7 @@ describe('on the way to an account', () => {
     const refused = await ask('login', account)
     expect(refused.body.type).toBe('/docs/problems#rate_limited')
     expect(refused.headers.get('Retry-After')).toBe('60')
-    expect(refused.headers.get('RateLimit-Policy')).toBe('"account";q=10;w=60')
+    expect(refused.headers.get('RateLimit-Policy')).toBe('"account";q=20;w=60')
     expect((await ask('register', account)).status).toBe(200)
     expect((await ask('login', `other-${account}`)).status).toBe(200)
   })

@@ -17,8 +17,8 @@ interface Policy {
 /** The policies of the bindings. The numbers that hold are those of wrangler.toml; a test keeps these equal. */
 export const policies: Readonly<Record<Limiter, Policy>> = {
   USER_LIMIT: { name: 'user', quota: 1200, window: 60 },
-  ACCOUNT_LIMIT: { name: 'account', quota: 10, window: 60 },
-  ADDRESS_LIMIT: { name: 'address', quota: 60, window: 60 },
+  ACCOUNT_LIMIT: { name: 'account', quota: 20, window: 60 },
+  ADDRESS_LIMIT: { name: 'address', quota: 120, window: 60 },
 }
 
 /** Limits what a user may ask of the API. Throws `rate_limited`. Without its binding the API serves, and the log says so. */
@@ -29,7 +29,7 @@ export const limitUser = createMiddleware<App>(async function limitUser(c, next)
 
 /** Limits what a client address may ask for a purpose. Throws `rate_limited`, or `misconfigured` without its binding. */
 export function limitAddress(purpose: Purpose) {
-  return createMiddleware<App>(async function limitAddress(c, next) {
+  return createMiddleware<App>(async function byAddress(c, next) {
     const address = addressKey(c.req.header('CF-Connecting-IP') ?? '')
     await demand(c, 'ADDRESS_LIMIT', `${purpose} ${address}`)
     await next()
