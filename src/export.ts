@@ -75,7 +75,11 @@ function reachable({ table, parent }: Resource): SQL {
 }
 
 /** The document as text, a page of rows at a time. */
-async function* documentOf(c: Context<App>, head: object, parts: readonly Part[]): AsyncGenerator<string> {
+async function* documentOf(
+  c: Context<App>,
+  head: object,
+  parts: readonly Part[],
+): AsyncGenerator<string, void> {
   const [database, owner] = [c.get('database'), c.get('owner')]
   let count = 0
   yield JSON.stringify(head).slice(0, -1)
@@ -105,13 +109,13 @@ async function* documentOf(c: Context<App>, head: object, parts: readonly Part[]
   })
 }
 
-function streamOf(texts: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+function streamOf(texts: AsyncGenerator<string, void>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await texts.next()
-      if (done) controller.close()
-      else controller.enqueue(encoder.encode(value))
+      const next = await texts.next()
+      if (next.done) controller.close()
+      else controller.enqueue(encoder.encode(next.value))
     },
     async cancel() {
       await texts.return(undefined)

@@ -33,7 +33,8 @@ export function pageOf<Item extends { id: string }>(
 
 function decode(name: string, cursor: string): string {
   const decoded = decodeOpaque(cursor)
-  const [madeFor, id]: unknown[] = Array.isArray(decoded) ? decoded : []
+  if (!Array.isArray(decoded)) throw invalidCursor()
+  const [madeFor, id] = Array.from<unknown>(decoded)
   if (madeFor !== name || typeof id !== 'string' || !UUID_V7.test(id)) throw invalidCursor()
   return id
 }

@@ -319,7 +319,7 @@ describe('the list of sessions', () => {
   test('ends one', async () => {
     const { email, request } = await newAccount()
     const phone = await newLogin(email)
-    const path = `/api/auth/sessions/${decodeJwt(phone.access).sid}`
+    const path = `/api/auth/sessions/${String(decodeJwt(phone.access).sid)}`
     const stranger = await newAccount()
     expect(problemOf(await stranger.request('DELETE', path))).toEqual([404, 'row_not_found'])
     expect((await request('DELETE', path)).status).toBe(204)

@@ -1,5 +1,6 @@
 import type { Resource } from '../../src/resource.ts'
 import type { Verb } from '../../src/routes.ts'
+import { accountPaths, accountSchemas, SECURITY_SCHEMES } from './accounts.ts'
 import { merged, type Json } from './json.ts'
 import { PARAMETERS } from './parameters.ts'
 import { changesPath, pathOf, pathsOf, servicePaths, verbItem } from './paths.ts'
@@ -19,12 +20,14 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/', description: 'This deployment' }],
-    security: [{ bearer: [] }],
+    security: [{ bearer: [] }, { oauth2: [] }, { cookie: [] }],
     tags: [
       ...resources.map(({ name, singular }) => ({
         name,
         description: `The user's own ${name}: each ${singular} is a row.`,
       })),
+      { name: 'account', description: 'The account, its sessions and all that it owns.' },
+      { name: 'admin', description: 'For administrators.' },
       { name: 'changes', description: 'Delta sync over every collection.' },
       { name: 'service', description: 'The service itself; no credentials needed.' },
     ],
@@ -32,21 +35,20 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       ...merged(resources.map(pathsOf)),
       ...Object.fromEntries(verbs.map((verb) => [pathOf(verb.resource, verb.path), verbItem(verb)])),
       ...changesPath(),
+      ...accountPaths(),
       ...servicePaths(),
     },
     components: {
-      securitySchemes: {
-        bearer: {
-          type: 'http',
-          scheme: 'bearer',
-          bearerFormat: 'JWT',
-          description: 'An access token (RFC 6750).',
-        },
-      },
+      securitySchemes: SECURITY_SCHEMES,
       parameters: PARAMETERS,
       headers: HEADERS,
       responses: problemResponses(),
-      schemas: { Problem: PROBLEM, Changes: changesSchema(resources), ...merged(resources.map(schemasOf)) },
+      schemas: {
+        Problem: PROBLEM,
+        Changes: changesSchema(resources),
+        ...accountSchemas(resources),
+        ...merged(resources.map(schemasOf)),
+      },
     },
   }
 }

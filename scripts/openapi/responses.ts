@@ -13,6 +13,8 @@ export const HEADERS: Record<string, Json> = {
   'x-d1-rows-read': header('Rows that D1 read for this request.', 'integer'),
   'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
   'x-d1-bookmark': header('Send it back to read data at least this new; absent when D1 was not asked.'),
+  'Set-Cookie': header('Both tokens, in cookie mode.'),
+  'Content-Disposition': header('What to save it as (RFC 6266).'),
   Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),
   RateLimit: header(
     'What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers).',

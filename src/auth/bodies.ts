@@ -38,13 +38,3 @@ export const logoutBody = lazily(() =>
 export const passwordChange = lazily(() =>
   z.strictObject({ current_password: text(ANY_PASSWORD), new_password: newPassword() }),
 )
-
-/** An account as `register`, `me` and the list of users answer it. */
-export const accountShape = lazily(() =>
-  z.strictObject({
-    id: z.uuid(),
-    email: z.string(),
-    role: z.enum(['user', 'admin']),
-    created_at: z.iso.datetime(),
-  }),
-)

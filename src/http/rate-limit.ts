@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig, type App, type Bindings, type Limiter } from '../env.ts'
 import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
 import { log } from './log.ts'
 
 /** What is limited on the way to an account. */
@@ -42,8 +43,8 @@ export function limitAddress(purpose: Purpose) {
  */
 export async function limitAccount(c: Context<App>, purpose: Purpose, account: string): Promise<void> {
   // A digest, so that no e-mail is kept where erasing the account does not reach.
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(account))
-  await demand(c, 'ACCOUNT_LIMIT', `${purpose} ${new Uint8Array(digest).toHex()}`)
+  const digest = await sha256(new TextEncoder().encode(account))
+  await demand(c, 'ACCOUNT_LIMIT', `${purpose} ${digest}`)
 }
 
 /**
