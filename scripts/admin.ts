@@ -48,10 +48,14 @@ if (status !== 0) {
   process.exit(1)
 }
 if (!stdout.includes(`"role": "${role}"`)) {
-  console.error(`There is no account with the e-mail ${email}${values.remote ? '' : ' in the local database'}.`)
+  console.error(
+    `There is no account with the e-mail ${email}${values.remote ? '' : ' in the local database'}.`,
+  )
   process.exit(1)
 }
-console.log(`${email} is ${role === 'admin' ? 'an administrator' : 'no administrator'} now. Its sessions have ended.`)
+console.log(
+  `${email} is ${role === 'admin' ? 'an administrator' : 'no administrator'} now. Its sessions have ended.`,
+)
 
 function persistence(): string[] {
   const folder = values['persist-to']

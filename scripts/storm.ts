@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { v7 as uuidv7 } from 'uuid'
 import * as z from 'zod'
+import { atOnce, check, must, tally } from './rounds.ts'
 import { migrate, startServer, type Server } from './server.ts'
 import { developmentToken } from './token.ts'
 
@@ -46,7 +47,6 @@ type Call = (
 ) => Promise<Answer>
 
 const folder = mkdtempSync(join(tmpdir(), 'freehold-storm-'))
-let failed = 0
 let server: Server | undefined
 try {
   migrate(folder)
@@ -65,32 +65,6 @@ try {
 } finally {
   await server?.stop()
   rmSync(folder, { recursive: true, force: true })
-}
-process.exitCode = failed ? 1 : 0
-
-/** Runs a check so many times and prints one line for all; a round resolves to what it counted and throws what is wrong. */
-async function check(
-  name: string,
-  rounds: number,
-  round: () => Promise<Record<string, number>>,
-): Promise<void> {
-  const started = performance.now()
-  const counts: Record<string, number> = {}
-  const faults: string[] = []
-  for (let at = 0; at < rounds; at += 1) {
-    try {
-      for (const [what, count] of Object.entries(await round())) counts[what] = (counts[what] ?? 0) + count
-    } catch (error) {
-      faults.push(`  round ${at + 1}: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  failed += faults.length
-  const seconds = ((performance.now() - started) / 1000).toFixed(1)
-  const counted = Object.entries(counts).map(([what, count]) => `${count} × ${what}`)
-  console.log(
-    `${faults.length ? 'FAIL' : 'ok  '}  ${name}\n      ${rounds - faults.length} of ${rounds} rounds in ${seconds} s: ${counted.join(', ')}`,
-  )
-  for (const fault of faults) console.log(fault)
 }
 
 async function sameMatch() {
@@ -359,18 +333,4 @@ async function everyTask(call: Call): Promise<Task[]> {
 
 function parse(text: string): Task {
   return row.parse(JSON.parse(text))
-}
-
-function atOnce(count: number, request: (number: number) => Promise<Answer>): Promise<Answer[]> {
-  return Promise.all(Array.from({ length: count }, (_, number) => request(number)))
-}
-
-function tally(answers: readonly Answer[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1
-  return counts
-}
-
-function must(holds: boolean, fault: string): void {
-  if (!holds) throw new Error(fault)
 }

@@ -18,19 +18,23 @@ export const MAX_CHANGES = 500
 /** How many changes a page has when nobody says. */
 export const DEFAULT_CHANGES = 100
 
-const query = z.strictObject({
-  cursor: z.string().optional(),
-  limit: digits(1, MAX_CHANGES).default(DEFAULT_CHANGES),
-})
+const query = z.lazy(() =>
+  z.strictObject({
+    cursor: z.string().optional(),
+    limit: digits(1, MAX_CHANGES).default(DEFAULT_CHANGES),
+  }),
+)
 
 /**
  * How far a client has come: the last revision it knows of each collection, and when it last knew everything, in
  * milliseconds since 1970. Deletions before that may be purged by now once it is too long ago.
  */
-const position = z.strictObject({
-  at: z.int(),
-  seen: z.array(z.strictObject({ collection: z.string(), revision: z.int() })),
-})
+const position = z.lazy(() =>
+  z.strictObject({
+    at: z.int(),
+    seen: z.array(z.strictObject({ collection: z.string(), revision: z.int() })),
+  }),
+)
 type Position = z.output<typeof position>
 
 /**

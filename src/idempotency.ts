@@ -36,7 +36,7 @@ export interface IdempotencyKey {
 }
 
 /** What a request did, as it is remembered: a status and the id of a row each. */
-export const outcomes = z.array(z.strictObject({ status: z.int(), id: z.string() }))
+export const outcomes = z.lazy(() => z.array(z.strictObject({ status: z.int(), id: z.string() })))
 
 /** One thing of {@link outcomes}. */
 export type Outcome = z.output<typeof outcomes>[number]

@@ -5,10 +5,9 @@ import { UUID_V7 } from './fields.ts'
 import { DEFAULT_LIMIT, digits, MAX_LIMIT } from './query.ts'
 
 /** The query string of a list that is not a resource's: a page by id, newest first. */
-export const pageQuery = z.strictObject({
-  limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT),
-  cursor: z.string().optional(),
-})
+export const pageQuery = z.lazy(() =>
+  z.strictObject({ limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT), cursor: z.string().optional() }),
+)
 
 /** Above every id. */
 const TOP = '~'

@@ -12,7 +12,7 @@ const ANY_TOKEN = 1000
 export const registration = lazily(() => z.strictObject({ email: email(), password: newPassword() }))
 
 /** The query string of a login. */
-export const loginQuery = z.strictObject({ cookie: z.enum(['true', 'false']).optional() })
+export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))
 
 /** The body of a login. */
 export const credentials = lazily(() => z.strictObject({ email: email(), password: text(ANY_PASSWORD) }))

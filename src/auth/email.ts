@@ -5,3 +5,4 @@ export function email() {
     .transform((v) => v.normalize('NFKC').trim().toLowerCase())
     .pipe(z.email())
 }
+export function normaliseEmail(v: string) { return v.normalize('NFKC').trim().toLowerCase() }

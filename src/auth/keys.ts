@@ -2,31 +2,32 @@ import * as z from 'zod'
 import { log } from '../http/log.ts'
 import { Problem } from '../problems.ts'
 
-/** 32 bytes in base64url, in the one form they have (RFC 4648 §3.5): a coordinate or a private value of either curve. */
-const BYTES_32 = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/)
-const common = {
-  x: BYTES_32,
-  d: BYTES_32.optional(),
-  kid: z.string().min(1).max(256).optional(),
-  use: z.literal('sig').optional(),
-}
-
 /** The JWKs that a deployment may sign with (RFC 8037 §2, RFC 7518 §6.2); other members are dropped. */
-const ownJwk = z.discriminatedUnion('kty', [
-  z.object({
-    kty: z.literal('OKP'),
-    crv: z.literal('Ed25519'),
-    alg: z.enum(['EdDSA', 'Ed25519']).optional(),
-    ...common,
-  }),
-  z.object({
-    kty: z.literal('EC'),
-    crv: z.literal('P-256'),
-    alg: z.literal('ES256').optional(),
-    y: BYTES_32,
-    ...common,
-  }),
-])
+const ownJwk = z.lazy(() => {
+  // 32 bytes in base64url, in the one form they have (RFC 4648 §3.5): a coordinate or a private value of either curve.
+  const bytes = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/)
+  const common = {
+    x: bytes,
+    d: bytes.optional(),
+    kid: z.string().min(1).max(256).optional(),
+    use: z.literal('sig').optional(),
+  }
+  return z.discriminatedUnion('kty', [
+    z.object({
+      kty: z.literal('OKP'),
+      crv: z.literal('Ed25519'),
+      alg: z.enum(['EdDSA', 'Ed25519']).optional(),
+      ...common,
+    }),
+    z.object({
+      kty: z.literal('EC'),
+      crv: z.literal('P-256'),
+      alg: z.literal('ES256').optional(),
+      y: bytes,
+      ...common,
+    }),
+  ])
+})
 
 /** A key of the deployment's own. Its curve fixes its algorithm. */
 export interface OwnKey {

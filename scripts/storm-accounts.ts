@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { decodeJwt } from 'jose'
+import { v7 as uuidv7 } from 'uuid'
+import * as z from 'zod'
+import { atOnce, check, must, tally } from './rounds.ts'
+import { migrate, startServer } from './server.ts'
+
+// Races over accounts and sessions, and the time a login takes, against the Worker as `wrangler dev` runs it:
+// `npm run storm:accounts`, or `npm run storm:accounts -- --rounds 3 --samples 20` for a quick look.
+const { values: options } = parseArgs({
+  options: { rounds: { type: 'string', default: '50' }, samples: { type: 'string', default: '200' } },
+})
+const ROUNDS = Number(options.rounds)
+const SAMPLES = Number(options.samples)
+/** How many clients read while one logs out. */
+const READERS = 20
+const PASSWORD = 'a password that nobody has'
+
+const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
+type Pair = z.output<typeof pair>
+
+const folder = mkdtempSync(join(tmpdir(), 'freehold-storm-'))
+migrate(folder)
+const server = await startServer(folder)
+try {
+  await check('100 registrations of one e-mail: one 201', ROUNDS, sameEmail)
+  await check('100 refreshes of one token: one session, no fork, nobody logged out', ROUNDS, sameToken)
+  await check('a stolen refresh token, used by both: no session is left', ROUNDS, stolenToken)
+  await check('logout in a storm of reads: no 2xx begun after its answer', ROUNDS, logout)
+  await check('change of password in a storm of logins: no session of the old one is left', ROUNDS, change)
+  await check(`login for known and unknown e-mails, ${SAMPLES} of each: the same time`, 1, loginTimes)
+} finally {
+  await server.stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+async function sameEmail() {
+  const body = { email: newEmail(), password: PASSWORD }
+  const counts = tally(await atOnce(100, () => send('POST', '/api/auth/register', body)))
+  must(counts['201'] === 1, `answers: ${JSON.stringify(counts)}`)
+  must((counts['409'] ?? 0) + (counts['503'] ?? 0) === 99, `answers: ${JSON.stringify(counts)}`)
+  await login(body.email)
+  return counts
+}
+
+async function sameToken() {
+  const first = await login(await newEmailOfAccount())
+  const answers = await atOnce(100, () => refresh(first.refresh_token))
+  const counts = tally(answers)
+  must(counts['200'] === 100, `answers: ${JSON.stringify(counts)}`)
+  const pairs = answers.map(({ text }) => pair.parse(JSON.parse(text)))
+  const sessions = new Set([first, ...pairs].map(({ access_token }) => decodeJwt(access_token).sid))
+  must(sessions.size === 1, `${sessions.size} sessions`)
+  const reads = await Promise.all(pairs.map(({ access_token }) => read(access_token)))
+  must(
+    reads.every(({ status }) => status === 200),
+    'a token of a winner does not work',
+  )
+  const list = z.object({ count: z.number() })
+  const { text } = await send('GET', '/api/auth/sessions', undefined, pairs[0]?.access_token)
+  must(list.parse(JSON.parse(text)).count === 1, 'the session has forked')
+  const next = await atOnce(100, (number) => refresh(pairs[number]?.refresh_token ?? ''))
+  must(tally(next)['200'] === 100, `and then: ${JSON.stringify(tally(next))}`)
+  return counts
+}
+
+async function stolenToken() {
+  const mine = await login(await newEmailOfAccount())
+  const thief = mine.refresh_token
+  const second = pair.parse(JSON.parse((await refresh(mine.refresh_token)).text))
+  const third = pair.parse(JSON.parse((await refresh(second.refresh_token)).text))
+  const [used] = await Promise.all([refresh(thief), refresh(third.refresh_token)])
+  must(used.status === 401, `the old token gets ${used.status}`)
+  const after = await Promise.all([
+    ...[mine, second, third].map(({ refresh_token }) => refresh(refresh_token)),
+    ...[mine, second, third].map(({ access_token }) => read(access_token)),
+  ])
+  const counts = tally(after)
+  must(counts['401'] === 6, `answers: ${JSON.stringify(counts)}`)
+  return counts
+}
+
+async function logout() {
+  const { access_token } = await login(await newEmailOfAccount())
+  const reads: { begun: number; status: number }[] = []
+  let over = Number.POSITIVE_INFINITY
+  const readers = Array.from({ length: READERS }, async () => {
+    for (let after = 0; after < 3;) {
+      const begun = performance.now()
+      const { status } = await read(access_token)
+      reads.push({ begun, status })
+      if (begun > over) after += 1
+    }
+  })
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const { status } = await send('POST', '/api/auth/logout', undefined, access_token)
+  over = performance.now()
+  must(status === 204, `logout: ${status}`)
+  await Promise.all(readers)
+  const late = reads.filter(({ begun }) => begun > over)
+  must(
+    late.every((answer) => answer.status === 401),
+    `after it: ${JSON.stringify(tally(late))}`,
+  )
+  const early = tally(reads.filter(({ begun }) => begun <= over))
+  must(Boolean(early['200']), 'nobody was logged in')
+  return { '200 before': early['200'] ?? 0, '401 after': late.length }
+}
+
+async function change() {
+  const email = await newEmailOfAccount()
+  const { access_token } = await login(email)
+  const body = { current_password: PASSWORD, new_password: `${PASSWORD}!` }
+  const [changed, ...logins] = await Promise.all([
+    send('PUT', '/api/auth/password', body, access_token),
+    ...Array.from({ length: 6 }, () => send('POST', '/api/auth/login', { email, password: PASSWORD })),
+  ])
+  must(changed.status === 204, `change: ${changed.status}`)
+  const made = logins.filter(({ status }) => status === 200).map(({ text }) => pair.parse(JSON.parse(text)))
+  const reads = await Promise.all(made.map((one) => read(one.access_token)))
+  must(
+    reads.every(({ status }) => status === 401),
+    `tokens of the old password: ${JSON.stringify(tally(reads))}`,
+  )
+  must((await read(access_token)).status === 200, 'the session that changed it has ended')
+  return { 'logins before it': made.length, 'logins after it': logins.length - made.length }
+}
+
+async function loginTimes() {
+  const email = await newEmailOfAccount()
+  const times: Record<'known' | 'unknown', number[]> = { known: [], unknown: [] }
+  for (let sample = -5; sample < SAMPLES; sample += 1) {
+    for (const kind of sample % 2 ? (['known', 'unknown'] as const) : (['unknown', 'known'] as const)) {
+      const body = { email: kind === 'known' ? email : newEmail(), password: 'not the password' }
+      const started = performance.now()
+      const { status } = await send('POST', '/api/auth/login', body)
+      must(status === 401, `${kind}: ${status}`)
+      if (sample >= 0) times[kind].push(performance.now() - started)
+    }
+  }
+  const [known, unknown] = [times.known, times.unknown]
+  const score = rankScore(known, unknown)
+  console.log(
+    `      ms at 10, 50 and 90 %: known ${quantiles(known)}, unknown ${quantiles(unknown)}; z = ${score.toFixed(2)}`,
+  )
+  // Less than one in a thousand, were they the same.
+  must(Math.abs(score) < 3.3, 'they can be told apart')
+  return { samples: SAMPLES }
+}
+
+/** The normal score of the Mann–Whitney U test: how unlikely it is that both are samples of the same. */
+function rankScore(a: readonly number[], b: readonly number[]): number {
+  const all = [...a.map((time) => ({ time, of: 'a' })), ...b.map((time) => ({ time, of: 'b' }))]
+  const ranked = all.toSorted((one, other) => one.time - other.time)
+  const ranks = ranked.reduce((sum, { of }, at) => (of === 'a' ? sum + at + 1 : sum), 0)
+  const u = ranks - (a.length * (a.length + 1)) / 2
+  const deviation = Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12)
+  return (u - (a.length * b.length) / 2) / deviation
+}
+
+function quantiles(samples: readonly number[]): string {
+  const sorted = samples.toSorted((one, other) => one - other)
+  return [0.1, 0.5, 0.9].map((share) => sorted[Math.floor(sorted.length * share)]?.toFixed(1)).join(' / ')
+}
+
+async function send(method: string, path: string, body?: unknown, token?: string) {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: {
+      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, text: await response.text() }
+}
+
+function read(token: string) {
+  return send('GET', '/api/me/tasks', undefined, token)
+}
+
+function refresh(refresh_token: string) {
+  return send('POST', '/api/auth/refresh', { refresh_token })
+}
+
+async function login(email: string): Promise<Pair> {
+  const { status, text } = await send('POST', '/api/auth/login', { email, password: PASSWORD })
+  must(status === 200, `login: ${status} ${text}`)
+  return pair.parse(JSON.parse(text))
+}
+
+async function newEmailOfAccount(): Promise<string> {
+  const email = newEmail()
+  const { status, text } = await send('POST', '/api/auth/register', { email, password: PASSWORD })
+  must(status === 201, `register: ${status} ${text}`)
+  return email
+}
+
+function newEmail(): string {
+  return `storm-${uuidv7()}@example.com`
+}
