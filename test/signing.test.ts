@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { issueAccessToken, verifyToken } from '../src/auth/tokens.ts'
-import { readConfig, type Bindings, type Settings } from '../src/env.ts'
+import { readConfig, type Settings } from '../src/env.ts'
 import { newId, type Answer } from './client.ts'
 import { captureLog, countedDatabase, deploy } from './deployment.ts'
 import { forge, newKey, partsOf, sign, verifies, type Jwk } from './jws.ts'
@@ -14,7 +14,7 @@ type Call = ReturnType<typeof deploy>
 const now = () => Math.floor(Date.now() / 1000)
 const claims = (more: object = {}) => ({ sub: `user-${newId()}`, exp: now() + 600, ...more })
 const typeOf = ({ body }: Answer) => body.type?.replace('/docs/problems#', '')
-const configOf = (settings: Settings) => readConfig({ ...env, ...settings } as Bindings)
+const configOf = (settings: Settings) => readConfig({ ...env, ...settings })
 const someone = () => ({ userId: `user-${newId()}`, role: 'user' as const, sessionId: newId() })
 
 async function published(app: Call): Promise<Jwk[]> {
