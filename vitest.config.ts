@@ -7,7 +7,7 @@ import { generateMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
 import { closingLine } from './test/reporter.ts'
 
-const provider = await identityProvider()
+const provider = identityProvider()
 
 /** The migration of a declaration that is not one of the API's own, generated afresh. */
 async function fixtureMigrations(schema: string) {

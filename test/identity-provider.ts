@@ -1,27 +1,27 @@
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 
-const ALGORITHMS = ['EdDSA', 'ES256', 'RS256', 'PS256']
+// Made by Node's own crypto: what the Worker reads is the work of another library than its own.
+const KEY_PAIRS = {
+  EdDSA: () => generateKeyPairSync('ed25519'),
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  PS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+}
 
 /**
  * An identity provider outside the Worker, reached at https://idp.test: `/jwks` publishes its public keys, `/down` fails,
  * and `/switch/{name}` publishes them only while `/on/{name}` was asked for last and not `/off/{name}`.
  */
-export async function identityProvider() {
-  const pairs = await Promise.all(
-    ALGORITHMS.map(async (alg) => ({ alg, ...(await generateKeyPair(alg, { extractable: true })) })),
-  )
-  const publicKeys: JWK[] = await Promise.all(
-    pairs.map(async ({ alg, publicKey }) => ({
-      ...(await exportJWK(publicKey)),
-      alg,
-      kid: `kid-${alg}`,
-      use: 'sig',
-    })),
-  )
-  const privateKeys: Record<string, JWK> = Object.fromEntries(
-    await Promise.all(
-      pairs.map(async ({ alg, privateKey }) => [alg, { ...(await exportJWK(privateKey)), alg }] as const),
-    ),
+export function identityProvider() {
+  const pairs = Object.entries(KEY_PAIRS).map(([alg, generate]) => ({ alg, ...generate() }))
+  const publicKeys = pairs.map(({ alg, publicKey }) => ({
+    ...jwkOf(publicKey),
+    alg,
+    kid: `kid-${alg}`,
+    use: 'sig',
+  }))
+  const privateKeys = Object.fromEntries(
+    pairs.map(({ alg, privateKey }) => [alg, { ...jwkOf(privateKey), alg }]),
   )
   const on = new Set<string>()
 
@@ -34,4 +34,8 @@ export async function identityProvider() {
   }
 
   return { privateKeys, serve }
+}
+
+function jwkOf(key: KeyObject) {
+  return key.export({ format: 'jwk' })
 }

@@ -2,7 +2,8 @@ import { env } from 'cloudflare:workers'
 import { importJWK, SignJWT, type JWK, type JWTPayload } from 'jose'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { call, newId, newUser, tokenFor, type Answer, type Json } from './client.ts'
-import { captureLog, deploy } from './deployment.ts'
+import { captureLog, countedDatabase, deploy } from './deployment.ts'
+import { base64url, forge } from './jws.ts'
 
 const SECRET = 'another secret for tests, of 32 bytes or more'
 const PROVIDER = 'https://idp.test'
@@ -14,25 +15,6 @@ const now = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { Authorization: `Bearer ${token}` } })
 const withToken = (app: Call, token: string) => app('GET', '/api/me/tasks', bearer(token))
 const typeOf = ({ body }: Answer) => body.type?.replace('/docs/problems#', '')
-
-function base64url(value: string | Uint8Array<ArrayBuffer>): string {
-  const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value
-  return bytes.toBase64({ alphabet: 'base64url', omitPadding: true })
-}
-
-/** A token of just this header and payload, signed by HMAC-SHA-256 whatever they say. */
-async function forge(
-  header: unknown,
-  payload: unknown,
-  secret: string | Uint8Array<ArrayBuffer> = env.JWT_SECRET,
-) {
-  const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
-  const signed = `${base64url(text(header))}.${base64url(text(payload))}`
-  const raw = typeof secret === 'string' ? new TextEncoder().encode(secret) : secret
-  const key = await crypto.subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-  const signature = new Uint8Array(await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(signed)))
-  return `${signed}.${base64url(signature)}`
-}
 
 const HS256 = { alg: 'HS256' }
 const claims = (more: object = {}) => ({ sub: `user-${newId()}`, exp: now() + 600, ...more })
@@ -297,6 +279,37 @@ describe('a token is refused', () => {
       await expectRefused(app, forged)
     }
   })
+})
+
+test('a token that is refused, and every preflight, costs no query', async () => {
+  const { seen, DB } = countedDatabase()
+  const ORIGIN = 'https://app.example'
+  const app = deploy({ DB, JWKS_URL: `${PROVIDER}/jwks`, CORS_ORIGINS: ORIGIN })
+  const path = `/api/me/tasks/${newId()}`
+  for (const token of [
+    'x',
+    await signedWith(SECRET),
+    await signedWith(env.JWT_SECRET, { exp: now() - 3600 }),
+    await signedWith(env.JWT_SECRET, { sub: 'me' }),
+    await signedWith(env.JWT_SECRET, { sid: 'none' }),
+    await forge({ ...HS256, typ: 'dpop+jwt' }, claims()),
+    await providerToken('ES256', {}, { kid: 'kid-unknown' }),
+    await providerToken('EdDSA', { exp: now() - 3600 }),
+  ]) {
+    for (const [method, target] of [
+      ['GET', '/api/me/tasks'],
+      ['POST', '/api/v1/me/tasks'],
+      ['PATCH', `${path}/complete`],
+      ['DELETE', path],
+    ] as const) {
+      expect((await app(method, target, bearer(token))).status).toBe(401)
+      const headers = { Origin: ORIGIN, 'Access-Control-Request-Method': method }
+      expect((await app('OPTIONS', target, { headers })).status).toBe(204)
+    }
+  }
+  expect(seen.batches).toBe(0)
+  expect((await app('GET', '/api/me/tasks', bearer(await signedWith(env.JWT_SECRET)))).status).toBe(200)
+  expect(seen.batches).toBe(1)
 })
 
 describe('times', () => {

@@ -41,7 +41,7 @@ function ownKey(key: OwnKey): Issuer {
       const { kid, verify } = await importKey(key)
       const header = headerOf()
       // An identity provider may sign with the same algorithm, by keys of other names.
-      return header.alg === key.alg && (header.kid ?? kid) === kid ? [verify] : []
+      return header.alg === key.alg && (header.kid === undefined || header.kid === kid) ? [verify] : []
     },
   }
 }
