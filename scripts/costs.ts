@@ -90,7 +90,7 @@ async function ledger(): Promise<Entry[]> {
     seen.aborted = false
     const response = await quietly(async () =>
       app.request(
-        `/api/me${path}`,
+        path.startsWith('/api') ? path : `/api/me${path}`,
         {
           method,
           headers: {
@@ -226,6 +226,49 @@ async function ledger(): Promise<Entry[]> {
   await note('bulk, the last of it fails', missing, 'POST', '/tasks/bulk', {
     operations: [...operations.slice(1), { op: 'delete', id: uuidv7() }],
   })
+  const account = { email: 'ledger@example.com', password: 'a password that nobody has' }
+  await note(
+    'register',
+    least(0, 2, 'the account and its e-mail in the index'),
+    'POST',
+    '/api/auth/register',
+    account,
+  )
+  await note('register, e-mail taken', least(1, 0, 'the e-mail'), 'POST', '/api/auth/register', account)
+  await note(
+    'login',
+    least(3, 2, 'the account twice; the session and its end in the index'),
+    'POST',
+    '/api/auth/login',
+    account,
+  )
+  const tokens = z.object({ access_token: z.string(), refresh_token: z.string() })
+  const login = async () => tokens.parse(JSON.parse((await send('POST', '/api/auth/login', account)).text))
+  const { access_token, refresh_token } = await login()
+  const refreshed = least(2, 2, 'the session and the account; the session and its end in the index')
+  await note('refresh', refreshed, 'POST', '/api/auth/refresh', { refresh_token })
+  const held = { Authorization: `Bearer ${access_token}` }
+  const mine = z.object({ id: z.string() })
+  const { id } = mine.parse(JSON.parse((await send('POST', '/api/me/tasks', { title: 'One' }, held)).text))
+  await note(
+    'get, with the token of a session',
+    least(2, 0, 'the row and the session'),
+    'GET',
+    `/tasks/${id}`,
+    undefined,
+    held,
+  )
+  const within = least(3, 2, 'as without, and the session')
+  await note('patch, with the token of a session', within, 'PATCH', `/tasks/${id}`, { title: 'Two' }, held)
+  await note(
+    'log out',
+    least(2, 2, 'the session and its end in the index'),
+    'POST',
+    '/api/auth/logout',
+    undefined,
+    held,
+  )
+  await note('get, after that', least(0, 0, 'nothing is there'), 'GET', `/tasks/${id}`, undefined, held)
   await note('anything invalid', least(0, 0, 'the database is not asked'), 'POST', '/tasks', {})
   return entries
 

@@ -5,4 +5,6 @@ export function email() {
     .transform((v) => v.normalize('NFKC').trim().toLowerCase())
     .pipe(z.email())
 }
-export function normaliseEmail(v: string) { return v.normalize('NFKC').trim().toLowerCase() }
+export function normaliseEmail(v: string) {
+  return v.normalize('NFKC').trim().toLowerCase()
+}
