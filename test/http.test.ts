@@ -406,7 +406,6 @@ describe('methods', () => {
     '/health/',
     '/api',
     '/api/v1',
-    '/api/me',
     '/api/me/nothing',
     '/api/me/Tasks',
     '/api/me/tasks/',

@@ -1,7 +1,9 @@
 import { createScheduledController } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { decodeJwt } from 'jose'
 import { expect, test, vi } from 'vitest'
 import worker from '../src/index.ts'
+import { newAccount, newLogin } from './account.ts'
 import { newUser } from './client.ts'
 
 async function purgeAfter(days: number) {
@@ -82,4 +84,17 @@ test('a purge of nothing reads nothing of the live rows, however many there are'
   info.mockRestore()
   expect(line).toMatchObject({ event: 'purge', rows_written: 0 })
   expect(line?.rows_read).toBeLessThan(50)
+})
+
+test('a session that has expired is deleted, and one that lives is not', async () => {
+  const account = await newAccount()
+  const dead = await newLogin(account.email)
+  const { sid } = decodeJwt(dead.access)
+  await env.DB.prepare(`UPDATE sessions SET ends_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?`)
+    .bind(sid)
+    .run()
+  await worker.scheduled(createScheduledController(), env)
+  const { results } = await env.DB.prepare('SELECT id FROM sessions WHERE user_id = ?').bind(account.id).all()
+  expect(results).toEqual([{ id: decodeJwt(account.access).sid }])
+  expect((await account.request('GET', '/api/auth/me')).status).toBe(200)
 })
