@@ -8,8 +8,10 @@ import { requestId } from '../src/http/request-id.ts'
 import { requestLog } from '../src/http/request-log.ts'
 import { onError } from '../src/problems.ts'
 import wrangler from '../wrangler.toml?raw'
+import { logIn, newAccount, PASSWORD, refresh } from './account.ts'
 import { answerOf, newAddress, newUser, requestOf, tokenFor, type Answer } from './client.ts'
 import { captureLog, countedDatabase, deploy } from './deployment.ts'
+import { problemOf } from './stored.ts'
 
 const WINDOW = 60_000
 /** More than any of these tests takes, in milliseconds. */
@@ -288,3 +290,59 @@ function accounts(overrides: { [Name in Limiter]?: RateLimit | undefined } = {})
   return async (purpose: Purpose, account: string, headers: Record<string, string> = {}) =>
     answerOf(await app.fetch(requestOf('POST', `/${purpose}`, { body: account, headers }), bindings))
 }
+
+test('who makes up refresh tokens for a user does not use up what the user may', async () => {
+  const { refreshToken } = await newAccount()
+  for (let i = 0; i <= policies.ACCOUNT_LIMIT.quota; i += 1) {
+    const forged = Uint8Array.fromBase64(refreshToken, { alphabet: 'base64url' })
+    crypto.getRandomValues(forged.subarray(32))
+    const token = forged.toBase64({ alphabet: 'base64url', omitPadding: true })
+    expect((await refresh(token)).status).toBe(401)
+  }
+  expect((await refresh(refreshToken)).status).toBe(200)
+})
+
+describe('the account routes', () => {
+  const bodies = {
+    login: { email: 'limited@example.com', password: PASSWORD },
+    register: { email: 'limited@example.com', password: PASSWORD },
+    refresh: { refresh_token: 'x' },
+  } as const
+
+  test.each(['login', 'register', 'refresh'] as const)(
+    '%s asks the limit of the address before D1',
+    async (purpose) => {
+      const address = newAddress()
+      const key = `${purpose} ${addressKey(address)}`
+      await env.ADDRESS_LIMIT.limit({ key, delta: policies.ADDRESS_LIMIT.quota })
+      const { seen, DB } = countedDatabase()
+      const headers = { 'CF-Connecting-IP': address }
+      const refused = await deploy({ DB })('POST', `/api/auth/${purpose}`, { body: bodies[purpose], headers })
+      expect(problemOf(refused)).toEqual([429, 'rate_limited'])
+      expect(seen.batches).toBe(0)
+    },
+  )
+
+  test.each(['login', 'register', 'refresh'] as const)('%s refuses without the binding', async (purpose) => {
+    captureLog()
+    const ask = deploy({ ADDRESS_LIMIT: undefined })
+    expect(problemOf(await ask('POST', `/api/auth/${purpose}`, { body: bodies[purpose] }))).toEqual([
+      503,
+      'misconfigured',
+    ])
+  })
+
+  test('a login over the limit of its account is refused before any hashing, whatever the password', async () => {
+    const { email } = await newAccount()
+    const statuses: number[] = []
+    for (let i = 0; i < policies.ACCOUNT_LIMIT.quota; i += 1) {
+      statuses.push((await logIn(email.toUpperCase(), 'not the password')).status)
+    }
+    // One was the login of the account just made.
+    expect(statuses).toEqual([...Array.from({ length: policies.ACCOUNT_LIMIT.quota - 1 }, () => 401), 429])
+    const { seen, DB } = countedDatabase()
+    const refused = await deploy({ DB })('POST', '/api/auth/login', { body: { email, password: PASSWORD } })
+    expect(problemOf(refused)).toEqual([429, 'rate_limited'])
+    expect(seen.batches).toBe(0)
+  })
+})

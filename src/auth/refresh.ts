@@ -35,13 +35,15 @@ export async function refresh(c: Context<App>): Promise<Response> {
 async function exchange(c: Context<App>, text: string, cookies: boolean): Promise<Response> {
   const token = decodeRefreshToken(text)
   if (!token) throw new Problem('invalid_refresh_token')
-  await limitAccount(c, 'refresh', token.userId)
+  const family = await sha256(token.family)
+  // By the secret of the session: who only knows the user's id cannot use up what the user may.
+  await limitAccount(c, 'refresh', family)
   const config = readConfig(c.env)
   const successor = await successorOf(token, config)
   const values = {
     [OWNER]: token.userId,
     session: token.session,
-    family: await sha256(token.family),
+    family,
     token: await sha256(token.secret),
     next: await sha256(successor.secret),
     idle: config.sessionIdleTtl,
