@@ -11,8 +11,8 @@ interface Cost {
 }
 
 interface Hash extends Cost {
-  salt: Buffer
-  key: Buffer
+  salt: Uint8Array
+  key: Uint8Array
 }
 
 /** What new hashes cost: as strong as OWASP asks for, in 16 MiB, as an isolate has 128. */
@@ -31,7 +31,7 @@ const SCRYPT =
 const BCRYPT = /^\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z\d]{53}$/
 
 /** What is compared with when there is nothing to compare with, so that it takes as long. */
-const NOBODY: Hash = { ...COST, salt: Buffer.alloc(SALT_BYTES), key: Buffer.alloc(KEY_BYTES) }
+const NOBODY: Hash = { ...COST, salt: new Uint8Array(SALT_BYTES), key: new Uint8Array(KEY_BYTES) }
 
 /** What a comparison says. `outdated`: it matches, and should be replaced by what {@link hashPassword} makes now. */
 export interface Verdict {
@@ -67,7 +67,7 @@ function parse(stored: string): Hash | undefined {
   const [, ln, r, p, salt = '', key = ''] = SCRYPT.exec(stored) ?? []
   const cost = { ln: Number(ln), r: Number(r), p: Number(p) }
   if (!isAffordable(cost)) return undefined
-  return { ...cost, salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') }
+  return { ...cost, salt: bytesOf(salt), key: bytesOf(key) }
 }
 
 /** Whether it is within our bounds, and within scrypt's own on N (RFC 7914 §2). Nothing that is not a number is. */
@@ -80,7 +80,11 @@ function isCurrent({ ln, r, p, salt, key }: Hash): boolean {
   return sameCost && salt.length === SALT_BYTES && key.length === KEY_BYTES
 }
 
-function derive(password: string, { ln, r, p, salt }: Omit<Hash, 'key'>, length: number): Promise<Buffer> {
+function derive(
+  password: string,
+  { ln, r, p, salt }: Omit<Hash, 'key'>,
+  length: number,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     scrypt(password, salt, length, { N: 2 ** ln, r, p, maxmem: 2 * MAX_MEMORY }, (error, key) => {
       if (error) reject(error)
@@ -89,6 +93,10 @@ function derive(password: string, { ln, r, p, salt }: Omit<Hash, 'key'>, length:
   })
 }
 
-function base64(bytes: Buffer): string {
-  return bytes.toString('base64').replaceAll('=', '')
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64').replaceAll('=', '')
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'base64'))
 }
