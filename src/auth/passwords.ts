@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer'
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { compare } from 'bcryptjs'
 import { log } from '../http/log.ts'
@@ -94,7 +93,7 @@ function derive(
 }
 
 function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64').replaceAll('=', '')
+  return btoa(String.fromCharCode(...bytes)).replaceAll('=', '')
 }
 
 function bytesOf(text: string): Uint8Array {
