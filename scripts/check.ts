@@ -39,6 +39,7 @@ const independent: Step[] = [
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
   { name: 'costs', run: costsFresh },
+  { name: 'passwords', run: commonPasswordsFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
 ]
@@ -111,6 +112,16 @@ async function costsFresh(): Promise<string> {
     )
   }
   return 'as docs/costs.md says'
+}
+
+/** The passwords that are refused are those of the installed list. */
+async function commonPasswordsFresh(): Promise<string> {
+  const made = join(scratch, 'common-passwords.ts')
+  await output('node', 'scripts/common-passwords.ts', made)
+  if (readFileSync(made, 'utf8') !== readFileSync(join('src', 'auth', 'common-passwords.ts'), 'utf8')) {
+    throw new Error('Run npm run common-passwords and commit.')
+  }
+  return 'as the installed list says'
 }
 
 function createdTables(migration: string): string[] {

@@ -22,7 +22,7 @@ export function text(max: number) {
 export function title(max: number) {
   return text(max)
     .check((ctx) => {
-      if (!VISIBLE.test(ctx.value)) ctx.issues.push(tooSmall(ctx.value, 'must not be blank'))
+      if (!VISIBLE.test(ctx.value)) ctx.issues.push(tooSmall(ctx.value, 1, 'must not be blank'))
     })
     .meta({ minLength: 1, maxLength: max })
 }
@@ -31,7 +31,7 @@ export function title(max: number) {
 export function labels(maxItems: number, maxLength: number) {
   const label = text(maxLength)
     .check((ctx) => {
-      if (ctx.value === '') ctx.issues.push(tooSmall(ctx.value, 'must not be empty'))
+      if (ctx.value === '') ctx.issues.push(tooSmall(ctx.value, 1, 'must not be empty'))
     })
     .meta({ minLength: 1, maxLength })
   return z
@@ -86,20 +86,24 @@ function parseMoment(value: string): string | undefined {
   return utc.length === 24 ? utc : undefined
 }
 
-function codePoints(value: string): number {
+/** How many code points (not UTF-16 units) a string has. */
+export function codePoints(value: string): number {
   let count = 0
   for (const _ of value) count += 1
   return count
 }
 
-function issue(input: unknown, code: string, message: string) {
+/** An issue of a kind of ours; `code` is what the client gets to see. */
+export function issue(input: unknown, code: string, message: string) {
   return { code: 'custom', input, message, params: { code } } as const
 }
 
-function tooBig(input: string, maximum: number, message: string) {
+/** The issue of a string with more than `maximum` code points. */
+export function tooBig(input: string, maximum: number, message: string) {
   return { code: 'too_big', origin: 'string', maximum, input, message } as const
 }
 
-function tooSmall(input: string, message: string) {
-  return { code: 'too_small', origin: 'string', minimum: 1, input, message } as const
+/** The issue of a string with fewer than `minimum` code points. */
+export function tooSmall(input: string, minimum: number, message: string) {
+  return { code: 'too_small', origin: 'string', minimum, input, message } as const
 }

@@ -86,6 +86,7 @@ export const problemTypes = {
     'Misconfigured',
     'This deployment is not set up correctly; its log says what is wrong.',
   ],
+  busy: [503, 'Busy', 'Too many passwords are being checked at once. Try again.'],
   not_ready: [
     503,
     'Not ready',

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { text } from '../fields.ts'
 import { lazily } from '../lazily.ts'
 import { email } from './email.ts'
-import { newPassword } from './passwords.ts'
+import { newPassword } from './new-password.ts'
 
 /** Longer than any password that could be right, so that what is hashed is bounded. */
 const ANY_PASSWORD = 1000

@@ -5,8 +5,9 @@ import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { bind, OWNER } from '../sql/statement.ts'
 import { passwordChange } from './bodies.ts'
-import { hashPassword, inTurn, verifyPassword } from './passwords.ts'
+import { hashPassword, verifyPassword } from './passwords.ts'
 import { endOthersStatement } from './sessions.ts'
+import { inTurn } from './turns.ts'
 import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**

@@ -6,7 +6,8 @@ import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { bind, OWNER } from '../sql/statement.ts'
 import { registration } from './bodies.ts'
-import { hashPassword, inTurn } from './passwords.ts'
+import { hashPassword } from './passwords.ts'
+import { inTurn } from './turns.ts'
 import { accountOf, registerStatement, takenStatement } from './users.ts'
 
 /** `POST /register`: makes an account, and no session. Throws `email_taken`, `invalid_body`, `rate_limited`, `busy`. */

@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { dictionary } from '@zxcvbn-ts/language-common'
+import { MAX_PASSWORD, MIN_PASSWORD } from '../src/auth/new-password.ts'
+
+// The most common passwords, for the Worker to refuse. `npm run common-passwords` writes src/auth/common-passwords.ts;
+// another path may follow, so that the gate can compare.
+const target = process.argv[2] ?? join(import.meta.dirname, '..', 'src', 'auth', 'common-passwords.ts')
+
+const COMMON = 10_000
+/** How much of the one before it a password is written with at most: a capital letter says how much. */
+const MAX_SHARED = 25
+
+const common = dictionary['passwords-common'].slice(0, COMMON).map((password) => password.toLowerCase())
+const passwords = [...new Set(common)].filter(hasLength).toSorted()
+const encoded = passwords.map((password, at) => {
+  const shared = sharedLength(password, passwords[at - 1] ?? '')
+  return String.fromCharCode('A'.charCodeAt(0) + shared) + password.slice(shared)
+})
+
+writeFileSync(
+  target,
+  `// Written by \`npm run common-passwords\` from @zxcvbn-ts/language-common, MIT License,
+// Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., Copyright (c) 2021 @zxcvbn-ts
+
+/** The ${passwords.length} of the ${COMMON} most common passwords that are long enough; src/auth/new-password.ts reads it. */
+export const COMMON_PASSWORDS =
+  ${quoted(encoded.join(''))}
+`,
+)
+
+/** Whether the other rule would let it pass. */
+function hasLength(password: string): boolean {
+  const { length } = Array.from(password)
+  return length >= MIN_PASSWORD && length <= MAX_PASSWORD
+}
+
+function sharedLength(password: string, before: string): number {
+  let shared = 0
+  while (shared < MAX_SHARED && shared < before.length && password[shared] === before[shared]) shared += 1
+  return shared
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll(/['\\]/g, String.raw`\$&`)}'`
+}

@@ -1,0 +1,49 @@
+import { Problem } from '../problems.ts'
+
+/** How many may wait in an isolate, the one at work included. */
+export const MAX_WAITING = 32
+/** How long one may wait for its turn, in milliseconds. */
+const MAX_WAIT = 5_000
+/** How long all wait between two turns, in milliseconds: then the isolate serves other requests. */
+const PAUSE = 10
+/** How long one keeps its place without a sign of life, in milliseconds: longer than any hash we accept takes. */
+const LEASE = 3_000
+
+/** A place in the queue. A request that is cancelled never leaves it, so a place is kept only until it is renewed. */
+interface Place {
+  until: number
+}
+
+let queue: readonly Place[] = []
+
+/**
+ * Does work that blocks the isolate, such as hashing a password, when it is its turn: one at a time, in order of arrival, and
+ * never two without a pause for everybody else. Throws `busy` when too many wait, or when it took too long.
+ */
+export async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const arrived = Date.now()
+  const place = { until: arrived + LEASE }
+  queue = queue.filter(({ until }) => until > arrived)
+  if (queue.length >= MAX_WAITING) throw new Problem('busy')
+  queue = [...queue, place]
+  try {
+    await reachFront(place, arrived + MAX_WAIT)
+    return await work()
+  } finally {
+    queue = queue.filter((other) => other !== place)
+  }
+}
+
+/** Asks instead of being told: a Worker may not resolve the promise of another request. The clock moves only while it waits. */
+async function reachFront(place: Place, deadline: number): Promise<void> {
+  let first = false
+  while (!first) {
+    // Whoever is first waits once more: what came in during the last turn is answered, or refused, before the next.
+    first = queue[0] === place
+    await scheduler.wait(PAUSE)
+    const now = Date.now()
+    if (now > deadline) throw new Problem('busy')
+    place.until = now + LEASE
+    queue = queue.filter(({ until }) => until > now)
+  }
+}
