@@ -39,6 +39,7 @@ const independent: Step[] = [
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
   { name: 'costs', run: costsFresh },
+  { name: 'examples', run: examplesFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
 ]
@@ -111,6 +112,18 @@ async function costsFresh(): Promise<string> {
     )
   }
   return 'as docs/costs.md says'
+}
+
+/** The examples of the OpenAPI document are what the operations answer. */
+async function examplesFresh(): Promise<string> {
+  const recorded = join(scratch, 'examples.json')
+  await output('node', 'scripts/examples.ts', recorded)
+  if (readFileSync(recorded, 'utf8') !== readFileSync(join('docs', 'examples.json'), 'utf8')) {
+    throw new Error(
+      'Operations answer something else now. Run npm run examples, look at the difference, and commit.',
+    )
+  }
+  return 'as docs/examples.json says'
 }
 
 function createdTables(migration: string): string[] {

@@ -86,6 +86,7 @@ describe.each(operations.map((operation) => [operation.id, operation] as const))
     expect(missing).toEqual([])
   })
 
+  // npm run examples records what is missing.
   test('has an example of its body and of every answer, each valid', () => {
     const bodies: [string, Media][] = [...operation.body]
     for (const [status, { content, headers }] of operation.responses) {

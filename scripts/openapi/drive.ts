@@ -49,7 +49,7 @@ const MAX_BODY = 65_536
 
 /**
  * Everything a document says can be asked and answered, from the document alone: `drive(operation)` asks for each
- * success and for each error that it describes and that a client can bring about.
+ * success and for each error that it describes and that a client can bring about, or for those errors that are wanted.
  */
 export function driverFor(document: unknown, { send, newToken }: Deployment) {
   const operations = operationsOf(document)
@@ -109,7 +109,10 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
     return { method, path, headers: { ...headers, 'Content-Type': type }, body: String(text) }
   }
 
-  return async function drive(operation: Operation): Promise<Exchange[]> {
+  return async function drive(
+    operation: Operation,
+    isWanted: (status: number) => boolean = () => true,
+  ): Promise<Exchange[]> {
     const exchanges: Exchange[] = []
     const takes = (name: string) => operation.parameters.some((each) => each.name === name)
     const ask = async (request: Sent) => {
@@ -129,8 +132,6 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
       const request = written(operation, await arrive(given))
       return { ...request, headers: { ...request.headers, ...headers } }
     }
-    /** The path of a row, from that of the row or of something that is done to it. */
-    const rowPath = (path: string) => path.replace(/\/\w+$/, '')
 
     async function successes(): Promise<void> {
       if (operation.path.endsWith('/restore')) {
@@ -238,10 +239,15 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
 
     await successes()
     for (const [status, fail] of Object.entries(failures)) {
-      if (operation.responses.has(Number(status))) await fail()
+      if (operation.responses.has(Number(status)) && isWanted(Number(status))) await fail()
     }
     return exchanges
   }
+}
+
+/** The path of a row, from that of something that is done to it. */
+function rowPath(path: string): string {
+  return path.replace(/\/\w+$/, '')
 }
 
 function succeeded({ status, text }: Got): unknown {

@@ -142,7 +142,7 @@ function fieldsOf(schema: z.ZodType): { properties: Record<string, Json>; requir
     unrepresentable: 'any',
     // What a transform says of itself, zod says of its output only.
     override: ({ zodSchema, jsonSchema }) => {
-      if (zodSchema._zod.def.type === 'pipe') Object.assign(jsonSchema, z.globalRegistry.get(zodSchema))
+      if (zodSchema instanceof z.ZodPipe) Object.assign(jsonSchema, z.globalRegistry.get(zodSchema))
     },
   })
   const fields = Object.entries(properties).map(([name, field]): [string, Json] => {
