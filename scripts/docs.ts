@@ -53,6 +53,7 @@ function problemsPage(): string {
     <meta name="viewport" content="width=device-width">
     <meta name="color-scheme" content="light dark">
     <title>Problem types</title>
+    <link rel="icon" href="/favicon.svg">
     <link rel="stylesheet" href="/docs/problems.css">
   </head>
   <body>
