@@ -56,16 +56,17 @@ export function useBrowser() {
     rmSync(folder, { recursive: true })
   })
 
+  const origin = () => server?.url ?? ''
   return {
     /** The origin of the Worker. */
-    get url(): string {
-      return server?.url ?? ''
+    get url() {
+      return origin()
     },
     /**
      * A page of a browser that nothing is stored in, and all that goes wrong in it: errors on its console, exceptions,
      * violations of the content security policy, requests to another origin than those allowed.
      */
-    async open(url: string, options: BrowserContextOptions = {}, origins: readonly string[] = [this.url]) {
+    async open(url: string, options: BrowserContextOptions = {}, origins: readonly string[] = [origin()]) {
       if (!browser) throw new Error('the browser is not there yet')
       const context = await browser.newContext(options)
       const page = await context.newPage()
@@ -75,9 +76,9 @@ export function useBrowser() {
         if (message.type() === 'error') faults.push(`${message.text()} ${message.location().url}`)
       })
       page.on('request', (request) => {
-        const { origin, protocol } = new URL(request.url())
+        const { origin: asked, protocol } = new URL(request.url())
         const isLocal = protocol === 'data:' || protocol === 'blob:'
-        if (!isLocal && !origins.includes(origin)) faults.push(`request to ${request.url()}`)
+        if (!isLocal && !origins.includes(asked)) faults.push(`request to ${request.url()}`)
       })
       await page.addInitScript(
         `addEventListener('securitypolicyviolation', (event) =>
