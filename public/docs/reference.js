@@ -1,8 +1,8 @@
 // Read before Scalar: the zod inside of it would try whether it may compile code, and the browser would report that.
-globalThis.__zod_globalConfig = { jitless: true }
+Object.assign(globalThis, { __zod_globalConfig: { jitless: true } })
 
 // Scalar's reference, told to talk to nobody but this deployment.
-addEventListener('DOMContentLoaded', () =>
+addEventListener('DOMContentLoaded', () => {
   Scalar.createApiReference('#reference', {
     url: '/openapi.json',
     telemetry: false,
@@ -13,5 +13,5 @@ addEventListener('DOMContentLoaded', () =>
     showDeveloperTools: 'never',
     defaultOpenAllTags: false,
     persistAuth: true,
-  }),
-)
+  })
+})

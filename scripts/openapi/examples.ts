@@ -17,9 +17,6 @@ export const recorded = z.object({
 /** {@link recorded}. */
 export type Examples = z.output<typeof recorded>
 
-/** No examples, where none are recorded yet. */
-export const NO_EXAMPLES: Examples = { operations: {}, problems: {}, headers: {} }
-
 /** A document with what was recorded of its operations, problems and headers. */
 export function withExamples(document: Json, { operations, problems, headers }: Examples): Json {
   const copy = structuredClone(document)

@@ -13,7 +13,7 @@ const PLACES = [
 ]
 
 /** Where screenshots are put, to be looked at. */
-export const SCREENSHOTS = join(tmpdir(), 'freehold-screenshots')
+const SCREENSHOTS = join(tmpdir(), 'freehold-screenshots')
 
 /** The Chromium of this machine: `CHROMIUM_PATH`, or where one is usually found. Throws how to get one. */
 function chromiumPath(): string {

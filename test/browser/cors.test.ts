@@ -69,7 +69,7 @@ test('a page of an allowed origin uses every verb with credentials, and reads ev
   const read = new Set<string>()
   const ask = async (...request: [method: string, path: string, body?: object, extra?: object]) => {
     const { seen, sent } = await send(page, ...request)
-    expect(seen.refused, request.join(' ')).toBeUndefined()
+    expect(seen.refused, `${request[0]} ${request[1]}`).toBeUndefined()
     for (const name of EXPOSED.filter((each) => each in sent)) {
       expect([name, seen.headers?.[name]]).toEqual([name, sent[name]])
       read.add(name)
