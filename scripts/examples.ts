@@ -21,6 +21,7 @@ const target = process.argv[2] ?? join(import.meta.dirname, '..', 'docs', 'examp
 
 const SECRET = 'the secret of examples that nobody keeps'
 const USER = 'ada'
+const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl'
 /** When everything happened, and when it really did. */
 const THEN = Date.parse('2026-11-20T09:30:00.000Z')
 const NOW = Date.now()
@@ -46,7 +47,7 @@ try {
 async function record(): Promise<Examples> {
   const document = openApiFor(resources, verbs)
   const app = createApp(resources, verbs)
-  const bindings = { DB: env.DB, JWT_SECRET: SECRET }
+  const bindings = { DB: env.DB, JWT_SECRET: SECRET, RATE_LIMITS: 'off' }
   const sender =
     (settings: object): Deployment['send'] =>
     async ({ method, path, headers, body }) => {
@@ -54,8 +55,8 @@ async function record(): Promise<Examples> {
       const response = await app.request(path, init, { ...bindings, ...settings })
       return { status: response.status, headers: response.headers, text: await response.text() }
     }
-  const newToken = () =>
-    new SignJWT({ sub: `${USER}-${uuidv7()}` })
+  const newToken = (role?: 'admin') =>
+    new SignJWT({ sub: `${USER}-${uuidv7()}`, role })
       .setProtectedHeader({ alg: 'HS256' })
       .setExpirationTime('1h')
       .sign(new TextEncoder().encode(SECRET))
@@ -68,7 +69,7 @@ async function record(): Promise<Examples> {
     for (const exchange of await quietly(() => drive(operation, isWanted))) note(examples, exchange)
   }
   // Nobody has to send as many requests as that takes.
-  const limited = { USER_LIMIT: { limit: async () => ({ success: false }) } }
+  const limited = { RATE_LIMITS: '', USER_LIMIT: { limit: async () => ({ success: false }) } }
   for (const operation of operationsOf(document).filter(({ id }) => id === 'listChanges')) {
     const headers = { Authorization: `Bearer ${await newToken()}` }
     const request = { method: 'GET', path: '/api/me/changes', headers }
@@ -118,6 +119,8 @@ function settling() {
   }
   const inText = (text: string): string =>
     text
+      .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, TOKEN)
+      .replaceAll(/(?<=__Host-refresh_token=)[^;]+/g, 'refresh-token')
       .replaceAll(/(?<=cursor=)[\w-]+|^eyJ[\w-]+$/g, (cursor) => encodeOpaque(settled(decodeOpaque(cursor))))
       .replaceAll(
         /[\da-f]{8}-[\da-f]{8}-[\da-f]{8}-[\da-f]{32}/g,
@@ -133,7 +136,12 @@ function settling() {
     if (typeof value === 'number') return Number(inText(String(value)))
     if (Array.isArray(value)) return value.map(settled)
     if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, settled(each)]))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [
+        key,
+        key === 'refresh_token' ? 'refresh-token' : settled(each),
+      ]),
+    )
   }
   return settled
 }

@@ -27,14 +27,19 @@ export interface Exchange {
   response: Got
 }
 
-/** A deployment to drive: how to reach it, and an access token of a user nobody was before. */
+/** A deployment to drive: how to reach it, and an access token of a user nobody was before, or of an administrator. */
 export interface Deployment {
   send: (request: Sent) => Promise<Got>
-  newToken: () => Promise<string>
+  newToken: (role?: 'admin') => Promise<string>
 }
 
-/** What an operation cannot be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
-export const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
+/** What no operation can be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
+const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
+
+/** Whether a client can bring about an answer. Only a deployment that keeps no accounts has no `/api/auth`. */
+export function isInReach({ path }: Operation, status: number): boolean {
+  return !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/\w+$/.test(path))
+}
 
 /** One visit to an operation: what is in its path is there, and belongs to a user of its own. */
 interface Visit {
@@ -44,6 +49,8 @@ interface Visit {
 }
 
 const row = z.object({ id: z.string() })
+const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
+const PASSWORD = 'seven green bicycles'
 const JSON_TYPE = 'application/json'
 const MAX_BODY = 65_536
 
@@ -56,8 +63,37 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
   const creatorOf = (path: string) =>
     operations.find((each) => each.path === path && each.method === 'POST' && each.responses.has(201))
 
-  async function visit({ path, open }: Operation): Promise<Visit> {
-    const headers: Record<string, string> = open ? {} : { Authorization: `Bearer ${await newToken()}` }
+  /** A new account that is logged in, for the operations about accounts; for others a token is enough. */
+  async function enter({ path, open }: Operation): Promise<Omit<Visit, 'path'>> {
+    const bearer = (token: string): Record<string, string> => ({ Authorization: `Bearer ${token}` })
+    if (path.startsWith('/api/admin/')) return { headers: bearer(await newToken('admin')), given: {} }
+    if (!path.startsWith('/api/auth/')) return { headers: open ? {} : bearer(await newToken()), given: {} }
+    const email = `ada-${uuidv7()}@example.com`
+    const given: Given = {
+      email: () => email,
+      username: () => email,
+      password: () => PASSWORD,
+      current_password: () => PASSWORD,
+      new_password: () => 'nine yellow umbrellas',
+    }
+    if (path === '/api/auth/register') return { headers: {}, given }
+    await post('/api/auth/register', given)
+    const { access_token, refresh_token } = pair.parse(succeeded(await post('/api/auth/login', given)))
+    return {
+      headers: open ? {} : bearer(access_token),
+      given: { ...given, 'refresh_token?': () => refresh_token },
+    }
+  }
+
+  async function post(path: string, given: Given): Promise<Got> {
+    const operation = operations.find((each) => each.path === path && each.method === 'POST')
+    if (!operation) throw new Error(`there is no POST ${path}`)
+    return send(written(operation, { path, headers: {}, given }))
+  }
+
+  async function visit(operation: Operation): Promise<Visit> {
+    const { path } = operation
+    const { headers, given } = await enter(operation)
     let template = ''
     let filled = ''
     for (const segment of path.split('/').slice(1)) {
@@ -66,7 +102,7 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
       else filled += `/${segment}`
       template += `/${segment}`
     }
-    return { path: filled, headers, given: {} }
+    return { path: filled, headers, given }
   }
 
   /** The id of a row in a collection: a new one, or what is first in it when clients cannot create any. */
@@ -123,10 +159,13 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
     /** A visit with rows for the operation to find; values given go into its body. */
     const arrive = async (given: Given = {}) => {
       const visited = await visit(operation)
-      const isFound = !operation.open && (operation.method === 'GET' || operation.path.endsWith('/bulk'))
+      const isFound =
+        operation.path.includes('{user_id}') &&
+        (operation.method === 'GET' || operation.path.endsWith('/bulk'))
       const ids = isFound ? await populate(operation, visited) : []
       const nextId = () => ids.shift() ?? uuidv7()
-      return { ...visited, given: { ...(operation.path.endsWith('/bulk') && { id: nextId }), ...given } }
+      const ofBulk = operation.path.endsWith('/bulk') && { id: nextId }
+      return { ...visited, given: { ...visited.given, ...ofBulk, ...given } }
     }
     const plain = async (headers: Record<string, string> = {}, given?: Given) => {
       const request = written(operation, await arrive(given))
@@ -156,6 +195,7 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
         const [, next] = /<([^>]*)>/.exec(page.headers.get('Link') ?? '') ?? []
         if (next) await ask({ ...request, path: next })
       }
+      if (takes('cookie')) await ask({ ...request, path: `${request.path}?cookie=true` })
       if (takes('Prefer')) await ask(await plain({ Prefer: 'return=minimal' }))
       if (takes('Idempotency-Key')) {
         const once = await plain({ 'Idempotency-Key': 'once' })
@@ -176,10 +216,29 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
         const { Authorization: _, ...headers } = request.headers
         await ask({ ...request, headers })
         await ask({ ...request, headers: { ...headers, Authorization: 'Bearer not.a.token' } })
+        if (operation.body.size)
+          await ask(await plain({}, { password: () => 'a wrong one', current_password: () => 'a wrong one' }))
+        if (operation.body.size) await ask(await plain({}, { 'refresh_token?': () => 'not one' }))
       },
       async 403() {
         const request = await plain()
-        await ask({ ...request, path: request.path.replace('/me', '/somebody-else') })
+        if (operation.path.includes('{user_id}')) {
+          await ask({ ...request, path: request.path.replace('/me', '/somebody-else') })
+          return
+        }
+        // A role is missing; or a browser sends its cookies from elsewhere.
+        const token = request.headers.Authorization ?? ''
+        if (operation.path.startsWith('/api/admin/')) {
+          await ask({
+            ...request,
+            headers: { ...request.headers, Authorization: `Bearer ${await newToken()}` },
+          })
+          return
+        }
+        const { Authorization: _, ...headers } = request.headers
+        const Cookie = `__Host-access_token=${token.replace('Bearer ', '')}; __Host-refresh_token=none`
+        const path = takes('cookie') ? `${request.path}?cookie=true` : request.path
+        await ask({ ...request, path, headers: { ...headers, Cookie, Origin: 'https://elsewhere.example' } })
       },
       async 404() {
         const request = await plain({}, operation.path.endsWith('/bulk') ? { id: uuidv7 } : {})
@@ -197,6 +256,13 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
       },
       async 409() {
         const visited = await arrive()
+        if (operation.responses.has(201)) {
+          const id = uuidv7()
+          const request = written(operation, { ...visited, given: { ...visited.given, 'id?': () => id } })
+          await send(request)
+          await ask(request)
+          return
+        }
         const [taken] = await populate(operation, visited)
         await ask(written(operation, { ...visited, given: { 'id?': () => taken } }))
       },
