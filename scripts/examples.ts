@@ -47,7 +47,7 @@ try {
 async function record(): Promise<Examples> {
   const document = openApiFor(resources, verbs)
   const app = createApp(resources, verbs)
-  const bindings = { DB: env.DB, JWT_SECRET: SECRET, RATE_LIMITS: 'off' }
+  const bindings = { DB: env.DB, JWT_SECRET: SECRET, ENVIRONMENT: 'development', RATE_LIMITS: 'off' }
   const sender =
     (settings: object): Deployment['send'] =>
     async ({ method, path, headers, body }) => {

@@ -238,7 +238,10 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
         const { Authorization: _, ...headers } = request.headers
         const Cookie = `__Host-access_token=${token.replace('Bearer ', '')}; __Host-refresh_token=none`
         const path = takes('cookie') ? `${request.path}?cookie=true` : request.path
-        await ask({ ...request, path, headers: { ...headers, Cookie, Origin: 'https://elsewhere.example' } })
+        const foreign = { ...headers, Cookie, Origin: 'https://elsewhere.example' }
+        await ask({ ...request, path, headers: foreign })
+        if (!takes('cookie'))
+          await ask({ method: request.method, path, headers: { Cookie, Origin: foreign.Origin } })
       },
       async 404() {
         const request = await plain({}, operation.path.endsWith('/bulk') ? { id: uuidv7 } : {})

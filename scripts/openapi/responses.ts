@@ -71,6 +71,14 @@ const CURRENT = optional(
   "The row's current revision, as a strong entity tag; absent when an operation of a bulk failed.",
 )
 
+/** Of a refused login, where they would tell whether there is such an account. */
+const WITHHELD = Object.fromEntries(
+  ['Server-Timing', 'x-d1-rows-read', 'x-d1-rows-written'].map((name) => [
+    name,
+    { ...HEADERS[name], required: false },
+  ]),
+)
+
 /** What an error's headers say beyond every answer's, by status. */
 const PROBLEM_HEADERS: Record<number, readonly string[]> = {
   401: ['WWW-Authenticate'],
@@ -89,7 +97,11 @@ export function problemResponses(): Json {
       `Problem${status}`,
       {
         description: rows.map(([type, [, title]]) => `${title} (\`${type}\`)`).join(' · '),
-        headers: { ...(status === 412 && { ETag: CURRENT }), ...headers(PROBLEM_HEADERS[status] ?? []) },
+        headers: {
+          ...headers(PROBLEM_HEADERS[status] ?? []),
+          ...(status === 401 && WITHHELD),
+          ...(status === 412 && { ETag: CURRENT }),
+        },
         content: { 'application/problem+json': { schema: ref('schemas', 'Problem') } },
       },
     ]),
