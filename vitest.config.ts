@@ -52,12 +52,22 @@ export default defineConfig({
         test: {
           name: 'worker',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/scripts/**'],
+          exclude: ['test/scripts/**', 'test/browser/**'],
           setupFiles: ['./test/setup.ts'],
           testTimeout: 60_000,
         },
       },
       { test: { name: 'scripts', include: ['test/scripts/**/*.test.ts'], testTimeout: 60_000 } },
+      // Needs a Chromium, so npm test leaves it out: npm run test:browser.
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
     ],
     reporters: ['default', closingLine()],
     silent: 'passed-only',

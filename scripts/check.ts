@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import config from '../drizzle.config.ts'
 import { generateMigration } from './migrations.ts'
@@ -38,8 +38,9 @@ const independent: Step[] = [
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
-  { name: 'costs', run: costsFresh },
-  { name: 'passwords', run: commonPasswordsFresh },
+  generated('costs', 'costs', 'docs/costs.md'),
+  generated('examples', 'examples', 'docs/examples.json'),
+  generated('passwords', 'common-passwords', 'src/auth/common-passwords.ts'),
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
 ]
@@ -102,26 +103,21 @@ async function docsFresh(): Promise<string> {
   return derivedPages.map(({ page }) => page).join(', ')
 }
 
-/** Every operation costs what docs/costs.md says. */
-async function costsFresh(): Promise<string> {
-  const measured = join(scratch, 'costs.md')
-  await output('node', 'scripts/costs.ts', measured)
-  if (readFileSync(measured, 'utf8') !== readFileSync(join('docs', 'costs.md'), 'utf8')) {
-    throw new Error(
-      'Operations cost something else now. Run npm run costs, look at the difference, and commit.',
-    )
+/** A committed file is what the script that writes it makes now. */
+function generated(name: string, script: string, file: string): Step {
+  return {
+    name,
+    async run() {
+      const made = join(scratch, basename(file))
+      await output('node', `scripts/${script}.ts`, made)
+      if (readFileSync(made, 'utf8') !== readFileSync(file, 'utf8')) {
+        throw new Error(
+          `${file} is not what it would be now. Run npm run ${script}, look at the difference, and commit.`,
+        )
+      }
+      return file
+    },
   }
-  return 'as docs/costs.md says'
-}
-
-/** The passwords that are refused are those of the installed list. */
-async function commonPasswordsFresh(): Promise<string> {
-  const made = join(scratch, 'common-passwords.ts')
-  await output('node', 'scripts/common-passwords.ts', made)
-  if (readFileSync(made, 'utf8') !== readFileSync(join('src', 'auth', 'common-passwords.ts'), 'utf8')) {
-    throw new Error('Run npm run common-passwords and commit.')
-  }
-  return 'as the installed list says'
 }
 
 function createdTables(migration: string): string[] {

@@ -1,8 +1,9 @@
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { problemTypes } from '../src/problems.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { openApiFor } from './openapi/document.ts'
+import { recorded, withExamples } from './openapi/examples.ts'
 import { types } from './resource-fields.ts'
 
 // What is derived of the documentation: wrangler runs this before it bundles, so it never lags behind the declarations.
@@ -11,10 +12,15 @@ const root = join(project, 'public')
 mkdirSync(join(root, 'docs'), { recursive: true })
 mkdirSync(join(project, 'docs'), { recursive: true })
 writeFileSync(join(project, 'docs', 'field-types.md'), fieldTypes())
-writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApiFor(resources, verbs), null, 2)}\n`)
+writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApi(), null, 2)}\n`)
 writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
 const scalar = join(import.meta.dirname, '..', 'node_modules', '@scalar', 'api-reference', 'dist', 'browser')
 copyFileSync(join(scalar, 'standalone.js'), join(root, 'docs', 'scalar.js'))
+
+function openApi() {
+  const examples = readFileSync(join(import.meta.dirname, '..', 'docs', 'examples.json'), 'utf8')
+  return withExamples(openApiFor(resources, verbs), recorded.parse(JSON.parse(examples)))
+}
 
 function fieldTypes(): string {
   const rows = types.map(
@@ -47,6 +53,7 @@ function problemsPage(): string {
     <meta name="viewport" content="width=device-width">
     <meta name="color-scheme" content="light dark">
     <title>Problem types</title>
+    <link rel="icon" href="/favicon.svg">
     <link rel="stylesheet" href="/docs/problems.css">
   </head>
   <body>

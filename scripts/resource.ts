@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '..')
 const folder = join(root, 'src', 'resources')
 const contents = join(folder, 'index.ts')
 const migrations = join(root, 'migrations')
+const examples = join(root, 'docs', 'examples.json')
 
 const USAGE = `Declares a resource: writes src/resources/<name>.ts, adds it to the table of contents, and makes the migration.
 
@@ -82,19 +83,22 @@ function generate(): void {
   }
   const file = join(folder, `${name}.ts`)
   const before = readFileSync(contents, 'utf8')
-  const backup = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
-  cpSync(migrations, backup, { recursive: true })
+  const backup = mkdtempSync(join(tmpdir(), 'freehold-before-'))
+  cpSync(migrations, join(backup, 'migrations'), { recursive: true })
+  cpSync(examples, join(backup, 'examples.json'))
   try {
     writeFileSync(file, source, { flag: 'wx' })
     writeFileSync(contents, index)
     execFileSync('oxfmt', [file, contents], { stdio: 'ignore', cwd: root })
     run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
+    run('node', join(import.meta.dirname, 'examples.ts'))
     run('node', join(import.meta.dirname, 'docs.ts'))
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
     rmSync(migrations, { recursive: true })
-    cpSync(backup, migrations, { recursive: true })
+    cpSync(join(backup, 'migrations'), migrations, { recursive: true })
+    cpSync(join(backup, 'examples.json'), examples)
     run('node', join(import.meta.dirname, 'docs.ts'))
     throw error
   } finally {

@@ -255,7 +255,7 @@ function created(schema: string, description: string): Json {
 }
 
 function done(description: string): Json {
-  return { 204: { description, headers: headers([]) } }
+  return { 204: { description, headers: headers(['Set-Cookie']) } }
 }
 
 function tokens(description: string): Json {

@@ -1,6 +1,11 @@
 /** A part of the document. */
 export type Json = Record<string, unknown>
 
+/** Whether a value is an object, and no list. */
+export function isJson(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** The schema of a row's id. */
 export const ID = { type: 'string', format: 'uuid' }
 

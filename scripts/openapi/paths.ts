@@ -30,7 +30,12 @@ export function pathsOf(resource: Resource): Json {
         parameters: [ref('parameters', 'Idempotency-Key'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Create`),
         responses: {
-          ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag', 'Idempotent-Replayed']),
+          ...answer(201, Row, `The new ${singular}.`, [
+            'Location',
+            'ETag',
+            'Idempotent-Replayed',
+            'Preference-Applied',
+          ]),
           ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
@@ -107,6 +112,7 @@ export function pathsOf(resource: Resource): Json {
 /** The path of a verb of a row, such as restoring it. */
 export function verbItem({ resource, method, name, summary, description }: Omit<Verb, 'routes'>): Json {
   const Row = pascal(resource.singular)
+  const replayed = method === 'post' ? ['Idempotent-Replayed'] : []
   return {
     parameters: [ref('parameters', 'user_id'), ...ancestorParameters(resource), ref('parameters', 'id')],
     [method]: operation(resource, `${name}${Row}`, summary, {
@@ -117,8 +123,8 @@ export function verbItem({ resource, method, name, summary, description }: Omit<
         ...(method === 'post' ? [ref('parameters', 'Idempotency-Key')] : []),
       ],
       responses: {
-        ...answer(200, Row, `The ${resource.singular} as it is now.`),
-        204: minimal,
+        ...answer(200, Row, `The ${resource.singular} as it is now.`, ['ETag', ...replayed]),
+        204: { ...minimal, headers: headers(['ETag', 'Preference-Applied', ...replayed]) },
         ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         ...(method === 'post' ? problems(400, 410, 422) : {}),
       },

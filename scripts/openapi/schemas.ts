@@ -137,7 +137,14 @@ export function changesSchema(resources: readonly Resource[]): Json {
 }
 
 function fieldsOf(schema: z.ZodType): { properties: Record<string, Json>; required: string[] } {
-  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    // What a transform says of itself, zod says of its output only.
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema instanceof z.ZodPipe) Object.assign(jsonSchema, z.globalRegistry.get(zodSchema))
+    },
+  })
   const fields = Object.entries(properties).map(([name, field]): [string, Json] => {
     const json: Json = typeof field === 'object' ? { ...field } : {}
     return [name, json]

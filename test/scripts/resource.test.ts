@@ -27,6 +27,8 @@ test('one command writes the declaration, the table of contents, the migration a
   expect(project.read('migrations/0003_notes.sql')).toContain('CREATE TABLE `notes`')
   const { paths } = JSON.parse(project.read('public/openapi.json'))
   expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/notes/{id}/restore')
+  const created = paths['/api/{user_id}/tasks/{task_id}/notes'].post.responses[201]
+  expect(created.content['application/json'].example).toMatchObject({ title: 'A title', stage: 'draft' })
 })
 
 test('--dry-run prints what it would write, and writes nothing', () => {

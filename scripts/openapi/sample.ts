@@ -1,0 +1,91 @@
+import * as z from 'zod'
+import { resolve } from './operations.ts'
+import type { Json } from './json.ts'
+
+/**
+ * Values that a schema cannot know, such as the id of a row that is there: by the name of the property, one a call.
+ * Under the name with a `?`, also where the property may be left out.
+ */
+export type Given = Record<string, () => unknown>
+
+const json = z.record(z.string(), z.unknown())
+const string = z.object({
+  format: z.string().optional(),
+  pattern: z.string().optional(),
+  minLength: z.number().default(0),
+  maxLength: z.number().default(Infinity),
+})
+const number = z.object({
+  minimum: z.number().default(-Infinity),
+  maximum: z.number().default(Infinity),
+})
+
+/** Texts that have a format. */
+const FORMATS: Record<string, string> = {
+  date: '2026-11-20',
+  'date-time': '2026-11-20T09:30:00.000Z',
+  password: 'seven green bicycles',
+}
+
+/** What a server makes of itself unless it is told. */
+const OPTIONAL = new Set(['id', 'revision'])
+
+/**
+ * A valid body for a schema of a document: every writable property, an array of each alternative of its items. The same
+ * schema gives the same body. Throws when it cannot tell: then the schema needs `examples`.
+ */
+export function sample(document: unknown, schema: Json, given: Given = {}, name = 'value'): unknown {
+  const again = (part: unknown, as = name) => sample(document, json.parse(part), given, as)
+  const known = given[name] ?? given[`${name}?`]
+  if (known) return known()
+  if (typeof schema.$ref === 'string') return again(resolve(document, schema).value)
+  if ('const' in schema) return schema.const
+  if ('default' in schema && !isEmpty(schema.default)) return schema.default
+  if (Array.isArray(schema.examples)) return schema.examples[0]
+  if (Array.isArray(schema.enum)) return schema.enum[0]
+  const alternatives = schema.anyOf ?? schema.oneOf
+  if (Array.isArray(alternatives)) {
+    const [first, ...others] = z.array(json).parse(alternatives)
+    // What it refers to is not there.
+    const isReference = first?.format === 'uuid' && others.some(({ type }) => type === 'null')
+    return isReference ? null : again(first)
+  }
+  switch (Array.isArray(schema.type) ? schema.type[0] : schema.type) {
+    case 'object': {
+      const required = new Set(z.array(z.string()).parse(schema.required ?? []))
+      const properties = Object.entries(z.record(z.string(), json).parse(schema.properties ?? {}))
+      const sent = properties.filter(
+        ([key, { readOnly }]) => !readOnly && (required.has(key) || !OPTIONAL.has(key) || `${key}?` in given),
+      )
+      return Object.fromEntries(sent.map(([key, property]) => [key, again(property, key)]))
+    }
+    case 'array': {
+      const items = json.parse(schema.items)
+      const each = z.array(json).parse(items.oneOf ?? [items])
+      return each.map((item) => again(item, name.replace(/(?<=.)s$/, '')))
+    }
+    case 'string':
+      return text(string.parse(schema), name)
+    case 'integer':
+    case 'number': {
+      const { minimum, maximum } = number.parse(schema)
+      return Math.max(minimum, Math.min(maximum, 1))
+    }
+    case 'boolean':
+      return false
+    default:
+      throw new Error(`${name}: the schema does not say enough to make an example: give it examples`)
+  }
+}
+
+function text({ format = '', pattern, minLength, maxLength }: z.output<typeof string>, name: string): string {
+  const formatted = FORMATS[format]
+  if (formatted !== undefined) return formatted
+  if (pattern !== undefined || format) throw new Error(`${name}: its schema needs examples`)
+  const words = name.replaceAll('_', ' ')
+  return `${/^[aeiou]/.test(words) ? 'An' : 'A'} ${words}`.padEnd(minLength, '.').slice(0, maxLength)
+}
+
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0
+}
