@@ -11,6 +11,7 @@ accounts and erases them in the end. Every request is one that a client could se
 Options:
   --token <jwt>      work as this user instead, for deployments with an identity provider of their own; twice for two
                      users, without which their isolation is not checked. What was made ends up in their trash.
+  --only <name>      verify this collection, and those above it; may be repeated
   --origin <origin>  an origin of CORS_ORIGINS, for the checks of CORS
   --expired <jwt>    a token that has expired
   --timeout <s>      give up after so many seconds (600)
@@ -48,6 +49,7 @@ async function main(): Promise<number> {
   try {
     const results = await verification(root, {
       tokens: values.token ?? [],
+      only: values.only,
       origin: values.origin,
       expired: values.expired,
       signal: AbortSignal.any([interrupted.signal, AbortSignal.timeout(timeout * 1_000)]),
@@ -71,6 +73,7 @@ function parsed() {
       allowPositionals: true,
       options: {
         token: { type: 'string', multiple: true },
+        only: { type: 'string', multiple: true },
         origin: { type: 'string' },
         expired: { type: 'string' },
         timeout: { type: 'string' },

@@ -13,6 +13,8 @@ export interface Run {
   mine: User
   /** Somebody else, if there is anybody else to be. */
   other: User | undefined
+  /** Whether they are somebody's, rather than made for this run. */
+  lent: boolean
   /** An origin that the deployment allows, if one is known. */
   origin: string | undefined
   signal: AbortSignal

@@ -43,14 +43,12 @@ export function auth(
   return client.send({ method, path: `/api/auth${path}`, body, as })
 }
 
-/** Registers a throw-away account and logs in. Whatever happens then, `made` holds it for erasing. */
-export async function newAccount(client: Client, label: string, made: Account[]): Promise<Account> {
+/** Registers a throw-away account and logs in. */
+export async function newAccount(client: Client, label: string): Promise<Account> {
   const credentials = newCredentials()
   const registered = expectStatus(await auth(client, 'POST', '/register', credentials), 201)
   const { id } = parsedAs(profile, registered, 'an account')
-  const account = { ...credentials, label, id, token: '', refreshToken: '' }
-  made.push(account)
-  return Object.assign(account, await login(client, account))
+  return { ...credentials, label, id, ...(await login(client, credentials)) }
 }
 
 /** Logs in. */
@@ -72,14 +70,42 @@ export function pairOf(answer: Answer): Pick<Account, 'token' | 'refreshToken'> 
   return { token: access_token, refreshToken: refresh_token }
 }
 
-/** Erases an account and all that it owns, logging in again when it has to. Resolves to whether it is gone. */
-export async function erase(client: Client, account: Account): Promise<boolean> {
-  const remove = () => client.send({ method: 'DELETE', path: '/api/me', as: account })
-  if (account.token && (await remove()).status === 204) return true
-  const again = await auth(client, 'POST', '/login', { email: account.email, password: account.password })
-  if (again.status !== 200) return again.status === 401
-  Object.assign(account, pairOf(again))
-  return (await remove()).status === 204
+/** What is known of an account that was made, for erasing it. */
+export interface Registered {
+  email: string
+  passwords: string[]
+  token: string
+}
+
+const credentials = z.object({ email: z.string(), password: z.string() })
+const newPassword = z.object({ new_password: z.string() })
+
+/** Notes what an answer says about the accounts that were made. */
+export function noteAccounts(made: Map<string, Registered>, { sent, status, body }: Answer): void {
+  const { data } = credentials.safeParse(sent.body)
+  const email = data?.email.toLowerCase() ?? ''
+  if (sent.path === '/api/auth/register' && status === 201 && data) {
+    made.set(email, { email, passwords: [data.password], token: '' })
+  }
+  const known = made.get(email)
+  const pair = sent.path === '/api/auth/login' && status === 200 ? tokens.safeParse(body).data : undefined
+  if (known && pair) known.token = pair.access_token
+  const changed = sent.path === '/api/auth/password' && status === 204
+  const password = changed ? newPassword.safeParse(sent.body).data?.new_password : undefined
+  if (password) for (const one of made.values()) one.passwords.push(password)
+}
+
+/** Erases an account and all that it owns. Resolves to whether it is gone. */
+export async function erase(client: Client, { email, passwords, token }: Registered): Promise<boolean> {
+  const remove = (as: User) => client.send({ method: 'DELETE', path: '/api/me', as })
+  const user = { label: 'C', id: '', token }
+  if (token && (await remove(user)).status === 204) return true
+  for (const password of passwords) {
+    const answer = await auth(client, 'POST', '/login', { email, password })
+    if (answer.status === 200) return (await remove({ ...user, ...pairOf(answer) })).status === 204
+    if (answer.status !== 401) return false
+  }
+  return true
 }
 
 /** The user of a token from elsewhere. Throws when it is no JWT with a `sub`. */

@@ -4,7 +4,7 @@ import { clientOf, type Client, type User } from './client.ts'
 import { concurrency } from './concurrency.ts'
 import { cors, developmentOrigin } from './cors.ts'
 import { docs } from './docs.ts'
-import { readApi } from './document.ts'
+import { readApi, type Resource } from './document.ts'
 import { headers } from './headers.ts'
 import { idempotency } from './idempotency.ts'
 import { identity } from './identity.ts'
@@ -15,7 +15,7 @@ import { messageOf, newReport, type Result } from './report.ts'
 import { check, prepare, type Run } from './run.ts'
 import { shape } from './shape.ts'
 import { sync } from './sync.ts'
-import { madeBy, newAccount, userOf, type Account } from './users.ts'
+import { madeBy, newAccount, noteAccounts, userOf, type Registered } from './users.ts'
 import { newWatch } from './watch.ts'
 import { writes } from './writes.ts'
 
@@ -23,6 +23,8 @@ import { writes } from './writes.ts'
 export interface Options {
   /** Access tokens of one user or two; without any, accounts are made and erased. */
   tokens: readonly string[]
+  /** The collections to verify, and those above them; every one unless given. */
+  only?: readonly string[] | undefined
   /** A token that has expired. */
   expired?: string | undefined
   /** An origin that the deployment allows. */
@@ -39,7 +41,7 @@ export class Unusable extends Error {
 }
 
 /** How long cleaning up may take, in milliseconds. */
-const CLEANING = 60_000
+const CLEANING = 180_000
 
 /**
  * Holds the deployment at `url` to the contract, as its clients see it, for whatever collections its OpenAPI document
@@ -49,24 +51,28 @@ export async function verification(url: string, options: Options): Promise<Resul
   const { signal, show } = options
   const report = newReport(show)
   const watch = newWatch()
-  const made: Account[] = []
+  const made = new Map<string, Registered>()
   const rows: { path: string; as: User }[] = []
   const client = clientOf(url, signal, (answer) => {
     watch.observe(answer)
+    noteAccounts(made, answer)
     for (const path of madeBy(answer)) if (answer.sent.as) rows.push({ path, as: answer.sent.as })
   })
   try {
-    const api = await reach(client)
+    const described = await reach(client)
+    // The document is the same where accounts are switched off.
+    const switchedOn = described.accounts && (await client.get('/api/auth/register')).status === 405
+    const api = { ...described, accounts: switchedOn, resources: chosen(described.resources, options.only) }
     watch.describe(api.document)
     if (!options.tokens.length && !api.accounts)
       throw new Unusable('it keeps no accounts: give --token, once or twice')
     const lent = options.tokens.map(lentUser)
-    const mine = lent[0] ?? (await newAccount(client, 'A', made))
-    const other = lent.length ? lent[1] : await newAccount(client, 'B', made)
+    const mine = lent[0] ?? (await newAccount(client, 'A'))
+    const other = lent.length ? lent[1] : await newAccount(client, 'B')
     if (other?.id === mine.id) throw new Unusable('the two tokens are of the same user')
     if ((await client.get('/api/me/changes', mine)).status !== 200) throw new Unusable('it refuses the token')
     const origin = options.origin ?? (await developmentOrigin({ client }))
-    const run: Run = { client, api, report, mine, other, origin, signal }
+    const run: Run = { client, api, report, mine, other, lent: lent.length > 0, origin, signal }
 
     let ready = false
     await check(run, 'openapi', 'bodies made from the schemas are taken', async () => {
@@ -94,7 +100,7 @@ export async function verification(url: string, options: Options): Promise<Resul
     if (lent.length || !api.accounts) {
       const reason = lent.length ? 'the users were lent with --token' : 'this deployment keeps none'
       report.add({ subject: 'accounts', name: 'the accounts kept here', outcome: 'not checked', reason })
-    } else await accounts(run, made)
+    } else await accounts(run)
     await docs(run, watch.types)
     watch.conclude(url, report)
   } catch (error) {
@@ -110,9 +116,9 @@ export async function verification(url: string, options: Options): Promise<Resul
   } finally {
     // Its own client: the run's may be over.
     const cleaner = clientOf(url, AbortSignal.timeout(CLEANING), () => {})
-    const left = made.length ? await eraseAll(cleaner, made) : await trashAll(cleaner, rows)
-    if (made.length || rows.length) {
-      const name = made.length ? 'the throw-away accounts are erased' : 'what was made is in the trash again'
+    const left = made.size ? await eraseAll(cleaner, [...made.values()]) : await trashAll(cleaner, rows)
+    if (made.size || rows.length) {
+      const name = made.size ? 'the throw-away accounts are erased' : 'what was made is in the trash again'
       if (left.length) {
         report.add({
           subject: 'run',
@@ -137,6 +143,15 @@ async function reach(client: Client) {
   } catch (error) {
     throw new Unusable(`its /openapi.json is not what is read here: ${String(error)}`)
   }
+}
+
+function chosen(resources: readonly Resource[], only: readonly string[] | undefined): readonly Resource[] {
+  if (!only) return resources
+  const isAbove = (one: Resource, { parent }: Resource): boolean =>
+    parent !== undefined && (parent.resource === one || isAbove(one, parent.resource))
+  const named = resources.filter(({ name }) => only.includes(name))
+  if (named.length < only.length) throw new Unusable('it has no such collection')
+  return resources.filter((one) => named.some((other) => one === other || isAbove(one, other)))
 }
 
 function lentUser(token: string, at: number): User {

@@ -117,8 +117,9 @@ const RULES: readonly Rule[] = [
       const token = /^bearer +\S/i.test(authorization)
       const expected = token ? 'Bearer error="invalid_token"' : 'Bearer'
       const told = /error="invalid_token"/.test(came)
-      // A scheme without a token is either.
-      const holds = /^Bearer\b/.test(came) && (told === token || authorization.trim() === 'Bearer')
+      // A scheme without a token is either, and so is a refresh token in a body.
+      const either = authorization.trim() === 'Bearer' || sent.path.startsWith('/api/auth/')
+      const holds = /^Bearer\b/.test(came) && (told === token || either)
       return holds ? undefined : { expected: `WWW-Authenticate: ${expected}`, came: came || 'none' }
     },
   },
