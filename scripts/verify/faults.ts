@@ -1,0 +1,236 @@
+import * as z from 'zod'
+
+/** A request on its way to the Worker. */
+export interface Request {
+  method: string
+  path: string
+  headers: Record<string, string>
+  body?: string
+}
+
+/** An answer on its way back. */
+export interface Reply {
+  status: number
+  headers: Record<string, string>
+  text: string
+}
+
+type Forward = (request: Request) => Promise<Reply>
+
+/** Something that a deployment may do wrong. */
+export interface Fault {
+  name: string
+  /** `subject: name` of the checks that must fail, and no others. */
+  expected: readonly string[]
+  /** Does it, to one run. */
+  plant: () => (request: Request, forward: Forward) => Promise<Reply>
+}
+
+const ROW = /^\/api\/me\/\w+\/[\da-f-]{36}$/
+const json = z.looseObject({})
+
+/** Faults as they happen: forgotten headers, lost conditions, leaks. */
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'answers do not vary by Origin',
+    expected: ['cors: every answer of the API varies by Origin'],
+    plant: () => async (request, forward) => without(await forward(request), 'vary'),
+  },
+  {
+    name: "another user's row is found by its id",
+    expected: ["isolation: another user's row is the same 404 as one that does not exist"],
+    plant: () =>
+      withOwners((owner) => async (request, forward) => {
+        const reply = await forward(request)
+        const authorization = owner(request)
+        if (request.method !== 'GET' || reply.status !== 404 || !authorization) return reply
+        return forward({ ...request, headers: { ...request.headers, authorization } })
+      }),
+  },
+  {
+    name: "another user's row is a 403",
+    expected: ["isolation: another user's row is the same 404 as one that does not exist"],
+    plant: () =>
+      withOwners((owner) => async (request, forward) => {
+        const reply = await forward(request)
+        if (request.method !== 'GET' || reply.status !== 404 || !owner(request)) return reply
+        return edited({ ...reply, status: 403 }, (body) => ({ ...body, status: 403 }))
+      }),
+  },
+  {
+    name: 'a path is served to whoever asks',
+    expected: ["isolation: another user's path is the same 403 whether or not that user exists"],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      const open =
+        reply.status === 403 && request.method === 'GET' && /^\/api\/a-[^/]+\/projects$/.test(request.path)
+      return open ? forward({ ...request, path: '/api/me/projects' }) : reply
+    },
+  },
+  {
+    name: 'a stale If-Match is ignored by PUT',
+    expected: ['preconditions: a stale If-Match is a 412 with the current ETag, and changes nothing'],
+    plant: () => async (request, forward) => {
+      const stale = request.method === 'PUT' && /^"\d+"$/.test(request.headers['if-match'] ?? '')
+      return forward(stale ? withoutHeader(request, 'if-match') : request)
+    },
+  },
+  {
+    name: 'If-Match is checked before the write instead of with it',
+    expected: ['concurrency: of 50 PATCHes at once with one If-Match, one wins and the others are 412'],
+    plant() {
+      let underWay = 0
+      return async (request, forward) => {
+        if (request.method !== 'PATCH') return forward(request)
+        underWay += 1
+        const raced = underWay > 1
+        return forward(raced ? withoutHeader(request, 'if-match') : request).finally(() => (underWay -= 1))
+      }
+    },
+  },
+  {
+    name: 'Idempotency-Key is ignored',
+    expected: [
+      'concurrency: 50 creates at once under one Idempotency-Key make one row',
+      'idempotency: a bulk sent again under its key does nothing more',
+      'idempotency: a key with another body is a 422',
+      'idempotency: a malformed key is a 400',
+      'idempotency: the same Idempotency-Key and body answer with the same row, replayed',
+    ],
+    plant: () => async (request, forward) => forward(withoutHeader(request, 'idempotency-key')),
+  },
+  {
+    name: 'a page loses its last row',
+    expected: ['lists: pages neither skip nor repeat a row, in every order'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      if (request.method !== 'GET' || !/projects\?/.test(request.path) || /offset=/.test(request.path))
+        return reply
+      return edited(reply, ({ projects, ...rest }) =>
+        Array.isArray(projects) && typeof rest.next_cursor === 'string' && projects.length > 1
+          ? { ...rest, projects: Array.from<unknown>(projects).slice(0, -1), count: projects.length - 1 }
+          : { ...rest, projects },
+      )
+    },
+  },
+  {
+    name: 'a 401 does not say how to authenticate',
+    expected: ['identity: every 401 says how to authenticate, and that a token was invalid'],
+    plant: () => async (request, forward) => without(await forward(request), 'www-authenticate'),
+  },
+  {
+    name: 'a bulk is done one by one',
+    expected: ['bulk: one operation that fails undoes all, and the problem names its index'],
+    plant: () => oneByOne,
+  },
+  {
+    name: 'an error tells of SQL',
+    expected: ['errors: no answer tells of SQL, stacks, tokens or what runs here'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      if (reply.status !== 409) return reply
+      return edited(reply, (body) => ({ ...body, detail: 'D1_ERROR: UNIQUE constraint failed: projects.id' }))
+    },
+  },
+  {
+    name: 'sync leaves out deletions',
+    expected: ['sync: two clients that write in turn converge on what the lists hold'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      if (!/\/changes\b/.test(request.path) || reply.status !== 200) return reply
+      return edited(reply, ({ changes, ...rest }) => {
+        const kept = z.array(z.looseObject({ deleted: z.boolean() })).parse(changes)
+        return { ...rest, changes: kept.filter(({ deleted }) => !deleted) }
+      })
+    },
+  },
+  {
+    name: 'the documentation loads a script of another host',
+    expected: ['docs: the pages and what they load name no other host'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      const text = reply.text.replace(
+        '</body>',
+        '<script src="https://cdn.example.com/x.js"></script></body>',
+      )
+      return request.path.startsWith('/docs') ? { ...reply, text } : reply
+    },
+  },
+  {
+    name: 'errors lack a security header',
+    expected: ['headers: every answer has the security headers'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      return reply.status >= 400 ? without(reply, 'x-content-type-options') : reply
+    },
+  },
+  {
+    name: 'any origin is allowed',
+    expected: ['cors: no other origin is allowed anything, in answers and errors alike'],
+    plant: () => async (request, forward) => {
+      const reply = await forward(request)
+      const { origin } = request.headers
+      return origin
+        ? { ...reply, headers: { ...reply.headers, 'access-control-allow-origin': origin } }
+        : reply
+    },
+  },
+]
+
+/** Knows whose credentials made a row, when they are not the request's own. */
+function withOwners(
+  plant: (
+    owner: (request: Request) => string | undefined,
+  ) => (request: Request, forward: Forward) => Promise<Reply>,
+) {
+  const owners = new Map<string, string>()
+  const intercept = plant(({ path, headers }) => {
+    const owner = ROW.test(path) ? owners.get(path) : undefined
+    return owner === headers.authorization ? undefined : owner
+  })
+  return async (request: Request, forward: Forward): Promise<Reply> => {
+    const reply = await intercept(request, forward)
+    const { location } = reply.headers
+    if (reply.status === 201 && location) owners.set(location, request.headers.authorization ?? '')
+    return reply
+  }
+}
+
+async function oneByOne(request: Request, forward: Forward): Promise<Reply> {
+  const operations = request.path.endsWith('/bulk') ? operationsOf(request.body ?? '') : undefined
+  if (!operations || operations.length < 2 || operations.length > 100) return forward(request)
+  const results: unknown[] = []
+  let last: Reply | undefined
+  for (const [index, operation] of operations.entries()) {
+    last = await forward({ ...request, body: JSON.stringify({ operations: [operation] }) })
+    if (last.status !== 200) return edited(last, (body) => ({ ...body, index }))
+    results.push(...z.object({ results: z.array(z.unknown()) }).parse(JSON.parse(last.text)).results)
+  }
+  return last ? edited(last, () => ({ results })) : forward(request)
+}
+
+function operationsOf(body: string): unknown[] | undefined {
+  try {
+    return z.object({ operations: z.array(z.unknown()) }).safeParse(JSON.parse(body)).data?.operations
+  } catch {
+    return undefined
+  }
+}
+
+function without(reply: Reply, header: string): Reply {
+  return {
+    ...reply,
+    headers: Object.fromEntries(Object.entries(reply.headers).filter(([name]) => name !== header)),
+  }
+}
+
+function withoutHeader(request: Request, header: string): Request {
+  const headers = Object.entries(request.headers).filter(([name]) => name !== header)
+  return { ...request, headers: Object.fromEntries(headers) }
+}
+
+/** A reply with another JSON body, if it has one. */
+function edited(reply: Reply, edit: (body: Record<string, unknown>) => unknown): Reply {
+  if (!/json/.test(reply.headers['content-type'] ?? '')) return reply
+  return { ...reply, text: JSON.stringify(edit(json.parse(JSON.parse(reply.text)))) }
+}

@@ -1,0 +1,127 @@
+import type { Answer, Client, User } from './client.ts'
+import type { Api, Resource } from './document.ts'
+import { expectRow, type Row } from './expect.ts'
+import { failureOf, type Report } from './report.ts'
+import { isReference, learn, type Body, type Maker } from './bodies.ts'
+
+/** Everything a check needs. */
+export interface Run {
+  client: Client
+  api: Api
+  report: Report
+  /** Whose rows are made. */
+  mine: User
+  /** Somebody else, if there is anybody else to be. */
+  other: User | undefined
+  /** Whether they are somebody's, rather than made for this run. */
+  lent: boolean
+  /** An origin that the deployment allows, if one is known. */
+  origin: string | undefined
+  signal: AbortSignal
+}
+
+/** One user's collection: for a child, that under one parent. */
+export interface Rows {
+  resource: Resource
+  user: User
+  /** `/api/me/tasks` */
+  path: string
+  make: Maker
+  send(
+    method: string,
+    suffix?: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer>
+  /** A new row. */
+  create(body?: Body): Promise<Row>
+}
+
+/** Runs a check, and reports it. Throws only when the whole run has to end. */
+export async function check(
+  { report, client, signal }: Pick<Run, 'report' | 'client' | 'signal'>,
+  subject: string,
+  name: string,
+  run: () => Promise<void>,
+  collection?: string,
+): Promise<void> {
+  try {
+    await run()
+    report.add({ subject, name, collection, outcome: 'passed' })
+  } catch (error) {
+    signal.throwIfAborted()
+    report.add({ subject, name, collection, outcome: 'failed', ...failureOf(client.url, error) })
+  }
+}
+
+/** Runs a check of every collection, each on rows of its own. */
+export async function checkEach(
+  run: Run,
+  subject: string,
+  name: string,
+  one: (rows: Rows) => Promise<void>,
+): Promise<void> {
+  for (const resource of run.api.resources) {
+    await check(run, subject, name, async () => one(await rowsOf(run, resource)), resource.name)
+  }
+}
+
+/** What was learned of a collection for a user: how to make its bodies, and a row that references may name. */
+interface Known {
+  make: Maker
+  id: string
+}
+
+const learned = new WeakMap<Run, Map<string, Known>>()
+
+/** Learns how to make bodies of every collection, those first that refer to fewer others. */
+export async function prepare(run: Run): Promise<void> {
+  const known = new Map<string, Known>()
+  learned.set(run, known)
+  const order = run.api.resources.toSorted((one, other) => dependencies(one) - dependencies(other))
+  for (const user of [run.mine, run.other]) {
+    if (!user) continue
+    for (const resource of order) {
+      const path = `/api/me${await pathFor(run, resource, user)}`
+      const post = (body: Body) => run.client.send({ method: 'POST', path, as: user, body })
+      const rows = Array.from(known).filter(([key]) => key.startsWith(`${user.id} `))
+      const targets = new Map(rows.map(([key, { id }]) => [key.slice(user.id.length + 1), id]))
+      const make = await learn(resource, targets, post)
+      known.set(`${user.id} ${resource.name}`, { make, id: expectRow(await post(make.full()), 201).id })
+    }
+  }
+}
+
+function dependencies({ parent, writable }: Resource): number {
+  const depth = parent ? 100 + dependencies(parent.resource) : 0
+  return depth + Object.values(writable).filter(isReference).length
+}
+
+/** A collection of a user's: for a child, under a new parent. */
+export async function rowsOf(run: Run, resource: Resource, user = run.mine, base = '/api/me'): Promise<Rows> {
+  const path = base + (await pathFor(run, resource, user))
+  const known = learned.get(run)?.get(`${user.id} ${resource.name}`)
+  if (!known) throw new Error(`nothing is known of ${resource.name}`)
+  return rowsAt(run.client, resource, user, path, known.make)
+}
+
+/** The same collection as somebody else sees it, or at another path. */
+export function rowsAt(client: Client, resource: Resource, user: User, path: string, make: Maker): Rows {
+  const send: Rows['send'] = (method, suffix = '', body, headers) =>
+    client.send({ method, path: path + suffix, as: user, body, ...(headers && { headers }) })
+  return {
+    resource,
+    user,
+    path,
+    make,
+    send,
+    create: async (body = make.full()) => expectRow(await send('POST', '', body), 201),
+  }
+}
+
+async function pathFor(run: Run, { path, parent }: Resource, user: User): Promise<string> {
+  if (!parent) return path
+  const above = await rowsOf(run, parent.resource, user)
+  const { id } = await above.create()
+  return above.path.replace('/api/me', '') + `/${id}` + path.slice(path.lastIndexOf('/'))
+}
