@@ -96,7 +96,11 @@ function note(examples: Examples, { operation, request, response }: Exchange): v
     const problem = z.object({ type: z.string() }).parse(value)
     examples.problems[problem.type.replace(/^.*#/, '')] ??= value
   } else if (described?.content.has(type)) {
-    answers[response.status] = { [type]: value, ...answers[response.status] }
+    const known = answers[response.status]?.[type]
+    // The shorter of two is the better example.
+    if (known === undefined || JSON.stringify(value).length < JSON.stringify(known).length) {
+      answers[response.status] = { ...answers[response.status], [type]: value }
+    }
   }
   for (const [name, { schema }] of described?.headers ?? []) {
     const text = response.headers.get(name)
@@ -130,6 +134,7 @@ function settling() {
       .replaceAll(/[\da-f]{8}-[\da-f]{4}-[47][\da-f-]{21}/g, (id) => nth(id, 'id', settledId))
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, settledTime)
       .replaceAll(/(?<="?)\b1\d{12}\b/g, (revision) => nth(revision, 'revision', (n) => String(THEN + n)))
+      .replaceAll(/(?<=export-)[\d-]{10}/g, new Date(THEN).toISOString().slice(0, 10))
       .replaceAll(/(?<=dur=)[\d.]+/g, '1')
   const settled = (value: unknown): unknown => {
     if (typeof value === 'string') return inText(value)
