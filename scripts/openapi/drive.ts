@@ -65,7 +65,6 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
 
   /** A new account that is logged in, for the operations about accounts; for others a token is enough. */
   async function enter({ path, open }: Operation): Promise<Omit<Visit, 'path'>> {
-    const bearer = (token: string): Record<string, string> => ({ Authorization: `Bearer ${token}` })
     if (path.startsWith('/api/admin/')) return { headers: bearer(await newToken('admin')), given: {} }
     if (!path.startsWith('/api/auth/')) return { headers: open ? {} : bearer(await newToken()), given: {} }
     const email = `ada-${uuidv7()}@example.com`
@@ -312,6 +311,10 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
     }
     return exchanges
   }
+}
+
+function bearer(token: string): Record<string, string> {
+  return { Authorization: `Bearer ${token}` }
 }
 
 /** The path of a row, from that of something that is done to it. */
