@@ -1,0 +1,43 @@
+import type { HeadersOptions, ParseAs } from 'openapi-fetch'
+
+/** A request's parts, checked against the schema before they come here. */
+export interface Given extends Omit<RequestInit, 'body' | 'headers' | 'method'> {
+  params?: {
+    path?: Record<string, unknown>
+    query?: Record<string, unknown>
+    header?: Record<string, string>
+  }
+  body?: object | undefined
+  headers?: HeadersOptions
+  parseAs?: ParseAs
+}
+
+/** Sends a request for one user's rows. Resolves to the body. */
+export type Call = (
+  method: 'get' | 'post' | 'patch' | 'delete',
+  path: string,
+  given?: Given,
+) => Promise<unknown>
+
+/** What a page of any list has; its rows are the only list in it, whatever the collection is called. */
+interface Page {
+  rows: readonly unknown[]
+  next_cursor: string | null
+}
+
+/** Every row of a list: it asks for a page when the one before has been used up. */
+export async function* pagesOf(call: Call, path: string, given: Given = {}): AsyncGenerator<unknown, void> {
+  let cursor: string | null = null
+  do {
+    // A cursor is already beyond the rows that an offset skips.
+    const query = { ...given.params?.query, ...(cursor && { cursor, offset: undefined }) }
+    const page = pageOf(await call('get', path, { ...given, params: { ...given.params, query } }))
+    yield* page.rows
+    cursor = page.next_cursor
+  } while (cursor)
+}
+
+function pageOf(body: unknown): Page
+function pageOf(body: unknown): unknown {
+  return { ...(body ?? {}), rows: Object.values(body ?? {}).find(Array.isArray) }
+}
