@@ -24,7 +24,8 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
-const document: Document = JSON.parse(readFileSync(join(root, 'public', 'openapi.json'), 'utf8'))
+const parse: (json: string) => Document = JSON.parse
+const document = parse(readFileSync(join(root, 'public', 'openapi.json'), 'utf8'))
 // The client knows whose rows it works with, so its paths begin after the user.
 document.paths = Object.fromEntries(
   Object.entries(document.paths)
@@ -49,7 +50,9 @@ function typesOf(api: Document): string {
   try {
     const [input, output] = [join(scratch, 'openapi.json'), join(scratch, 'schema.ts')]
     writeFileSync(input, JSON.stringify(api))
-    execFileSync(join(client, 'node_modules', '.bin', 'openapi-typescript'), [input, '-o', output])
+    // A field with a default may be left out.
+    const options = ['--default-non-nullable', 'false', '--output', output]
+    execFileSync(join(client, 'node_modules', '.bin', 'openapi-typescript'), [input, ...options])
     return readFileSync(output, 'utf8')
   } finally {
     rmSync(scratch, { recursive: true })

@@ -10,9 +10,9 @@ import { accounts, outside, type Accounts, type AuthCall, type TokenSource } fro
 import { pagesOf, type Given } from './pages.ts'
 import { problemOf } from './problems.ts'
 import { revisions } from './revisions.ts'
-import { send, type Fetch } from './retry.ts'
+import { send, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
-import { memory, type KeyValueStorage } from './storage.ts'
+import { memory, platform, type KeyValueStorage } from './storage.ts'
 import type { LocalCopy, SyncOptions } from './sync.ts'
 
 export type { Account, Accounts, AccountSession, EmailAndPassword, TokenSource } from './auth.ts'
@@ -44,8 +44,8 @@ export interface ClientOptions {
   fetch?: Fetch
 }
 
-type Operation<Path extends keyof paths, Method extends HttpMethod> = NonNullable<
-  paths[Path][Method & keyof paths[Path]]
+type Operation<Path extends keyof paths, Name extends HttpMethod> = NonNullable<
+  paths[Path][Name & keyof paths[Path]]
 >
 
 /** What openapi-fetch lets a request choose and this client does not. */
@@ -93,7 +93,7 @@ export interface Client extends Accounts {
 
 /** Makes a {@link Client}. */
 export function createClient({
-  baseUrl = globalThis.location?.origin,
+  baseUrl = platform.location?.origin ?? '',
   token,
   cookies = false,
   storage = memory(),
@@ -101,7 +101,7 @@ export function createClient({
   userId = 'me',
   retries = 3,
   backoff = 500,
-  fetch = (request) => globalThis.fetch(request),
+  fetch = (ready) => globalThis.fetch(ready),
 }: ClientOptions = {}): Client {
   const origin = baseUrl.replace(/\/$/, '')
   const seen = revisions()
@@ -111,28 +111,26 @@ export function createClient({
   const credentials = token === undefined ? own : outside(token)
 
   /** Sends a request and reads the answer. */
-  async function request(
-    deliver: Fetch,
+  async function exchange(
+    deliver: (request: Outgoing) => Promise<Response>,
     method: HttpMethod,
     path: string,
-    given: Given = {},
+    { params = {}, body, headers, parseAs = 'json', ...init }: Given = {},
   ): Promise<unknown> {
-    const { params = {}, body, headers, parseAs = 'json', ...init } = given
-    const url = createFinalURL(path, { baseUrl: origin, params, querySerializer, pathSerializer })
-    const response = await deliver(
-      new Request(url, {
-        ...(cookies && { credentials: 'include' }),
-        ...init,
-        method: method.toUpperCase(),
-        headers: mergeHeaders(body && { 'Content-Type': 'application/json' }, headers, params.header),
-        ...(body && { body: JSON.stringify(body) }),
-      }),
-    )
+    const response = await deliver({
+      ...(cookies && { credentials: 'include' }),
+      ...init,
+      url: createFinalURL(path, { baseUrl: origin, params, querySerializer, pathSerializer }),
+      method: method.toUpperCase(),
+      headers: mergeHeaders(body && { 'Content-Type': 'application/json' }, headers, params.header),
+      body: body ? JSON.stringify(body) : null,
+    })
+    if (!response.ok) throw await problemOf(response)
     if (parseAs === 'stream') return response.body
     return response.status === 204 ? undefined : response[parseAs]()
   }
 
-  async function sendSigned(request: Request): Promise<Response> {
+  async function sendSigned(request: Outgoing): Promise<Response> {
     const { headers, method } = request
     const offer = (name: string, value: string | undefined) => {
       if (value && !headers.has(name)) headers.set(name, value)
@@ -151,22 +149,21 @@ export function createClient({
     // Bookmarks sort as text, and the answers of parallel requests come in any order.
     const reached = response.headers.get('x-d1-bookmark') ?? ''
     if (reached > bookmark) bookmark = reached
-    seen.note(request, response)
-    return succeeded(response)
+    if (response.ok) seen.note(request, response)
+    return response
   }
 
   /** What signs in has no credentials yet. Refreshing again is safe: a lost answer is given again. */
-  async function sendOpen(request: Request): Promise<Response> {
-    return succeeded(await send(request, { fetch, retries, backoff }, request.url.endsWith('/refresh')))
-  }
+  const sendOpen = (request: Outgoing) =>
+    send(request, { fetch, retries, backoff }, request.url.endsWith('/refresh'))
 
   function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
   function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {
-    return request(bare ? sendOpen : sendSigned, method, `/api/auth${path}`, { body })
+    return exchange(bare ? sendOpen : sendSigned, method, `/api/auth${path}`, { body })
   }
 
   async function call(method: HttpMethod, path: string, given?: Given): Promise<unknown> {
-    const data = await request(sendSigned, method, `/api/v1/${encodeURIComponent(userId)}${path}`, given)
+    const data = await exchange(sendSigned, method, `/api/v1/${encodeURIComponent(userId)}${path}`, given)
     seen.learn(data)
     return data
   }
@@ -198,11 +195,6 @@ export function createClient({
       return localCopy(call, credentials.subject, `freehold:${origin}:${userId}:${user}`, user, options)
     },
   }
-}
-
-async function succeeded(response: Response): Promise<Response> {
-  if (!response.ok) throw await problemOf(response)
-  return response
 }
 
 function pathSerializer(path: string, values: Record<string, unknown>): string {

@@ -39,5 +39,5 @@ export async function* pagesOf(call: Call, path: string, given: Given = {}): Asy
 
 function pageOf(body: unknown): Page
 function pageOf(body: unknown): unknown {
-  return { ...(body ?? {}), rows: Object.values(body ?? {}).find(Array.isArray) }
+  return Object.assign({ rows: Object.values(body ?? {}).find(Array.isArray) }, body)
 }

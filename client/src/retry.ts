@@ -1,7 +1,16 @@
 import { OfflineError, problemOf } from './problems.ts'
+import { parse } from './storage.ts'
 
 /** Sends a request. */
 export type Fetch = (request: Request) => Promise<Response>
+
+/** A request before it is made: each try makes it anew. */
+export interface Outgoing extends Omit<RequestInit, 'method' | 'headers' | 'body'> {
+  url: string
+  method: string
+  headers: Headers
+  body: string | null
+}
 
 /** How long it waits for a server that says when to come back, in milliseconds; a longer wait is the caller's to take. */
 const LONGEST_WAIT = 30_000
@@ -20,17 +29,17 @@ export interface Retrying {
  * to any other answer; throws `OfflineError`, or a `ProblemError` when it gives up.
  */
 export async function send(
-  request: Request,
+  request: Outgoing,
   { fetch, retries, backoff }: Retrying,
   repeatable = isRepeatable(request),
 ): Promise<Response> {
-  const { signal } = request
+  const { signal, url } = request
   for (let attempt = 0, unsure = false; ; attempt += 1) {
     signal?.throwIfAborted()
     let response: Response | undefined
     let cause: unknown
     try {
-      response = await fetch(request.clone())
+      response = await fetch(new Request(url, request))
     } catch (error) {
       signal?.throwIfAborted()
       cause = error
@@ -53,28 +62,21 @@ export async function send(
  * Whether doing it twice is doing it once: by its method (RFC 9110 §9.2.2), by its key or precondition, or because it
  * sets fields. A PATCH without either is a toggle.
  */
-function isRepeatable({ method, headers }: Request): boolean {
+function isRepeatable({ method, headers, body }: Outgoing): boolean {
   const matched = headers.get('If-Match') ?? '*'
   return method === 'POST'
     ? headers.has('Idempotency-Key')
-    : method !== 'PATCH' || matched !== '*' || headers.has('Content-Type')
+    : method !== 'PATCH' || matched !== '*' || body !== null
 }
 
 /** The answer to a write that may have been done by a try before: then it is gone already, or changed by ourselves. */
-async function settled(request: Request, response: Response, fetch: Fetch): Promise<Response> {
-  const { method, url, headers } = request
+async function settled(request: Outgoing, response: Response, fetch: Fetch): Promise<Response> {
+  const { method, url, headers, body } = request
   if (method === 'DELETE' && response.status === 404) return new Response(null, { status: 204 })
-  if (response.status !== 412 || !headers.has('Content-Type')) return response
-  const answer = await fetch(
-    new Request(url, { headers: withoutBody(headers), credentials: request.credentials }),
-  )
-  return answer.ok && holds(await answer.clone().json(), await request.clone().json()) ? answer : response
-}
-
-function withoutBody(headers: Headers): Headers {
-  const rest = new Headers(headers)
-  for (const name of ['If-Match', 'Content-Type', 'Idempotency-Key']) rest.delete(name)
-  return rest
+  if (response.status !== 412 || body === null) return response
+  headers.delete('If-Match')
+  const answer = await fetch(new Request(url, { ...request, method: 'GET', body: null }))
+  return answer.ok && holds(await answer.clone().json(), parse(body)) ? answer : response
 }
 
 /** Whether a row has all of these fields' values. */
@@ -92,7 +94,7 @@ function waitOf(response: Response | undefined): number {
   return Math.max(0, Number(after) * 1000 || Date.parse(after) - Date.now() || 0)
 }
 
-function sleep(milliseconds: number, signal: AbortSignal | null): Promise<void> {
+function sleep(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer)

@@ -1,3 +1,5 @@
+import type { Outgoing } from './retry.ts'
+
 /** How many rows' revisions are remembered. */
 const REMEMBERED = 1000
 
@@ -24,7 +26,7 @@ export function revisions() {
   return {
     learn,
     /** What the answer to a request says of its row even without a body. */
-    note({ method, url }: Request, { headers, status }: Response): void {
+    note({ method, url }: Outgoing, { headers, status }: Response): void {
       const id = idOf(url)
       const etag = headers.get('ETag')
       if (!id) return
@@ -33,7 +35,7 @@ export function revisions() {
       else if (method === 'DELETE' && status === 204) seen.delete(id)
     },
     /** The precondition of a write to one row; none for a row not seen. */
-    ifMatch({ method, url }: Request): string | undefined {
+    ifMatch({ method, url }: Outgoing): string | undefined {
       const toRow = method === 'POST' ? url.endsWith('/restore') : method !== 'GET'
       const revision = toRow && seen.get(idOf(url) ?? '')
       return revision ? `"${revision}"` : undefined

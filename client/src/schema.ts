@@ -502,7 +502,7 @@ export interface components {
       name: string
       description?: string | null
       /** @default false */
-      archived: boolean
+      archived?: boolean
       readonly revision?: number
       /** Format: date-time */
       readonly created_at?: string
@@ -516,7 +516,7 @@ export interface components {
       name: string
       description?: string | null
       /** @default false */
-      archived: boolean
+      archived?: boolean
       readonly revision?: number
       /** Format: date-time */
       readonly created_at?: string
@@ -616,7 +616,7 @@ export interface components {
        * @default pending
        * @enum {string}
        */
-      status: 'pending' | 'in_progress' | 'completed'
+      status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
       /** Format: date-time */
       readonly completed_at?: string | null
@@ -624,10 +624,10 @@ export interface components {
        * @default medium
        * @enum {string}
        */
-      priority: 'low' | 'medium' | 'high'
+      priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
       /** @default [] */
-      tags: string[]
+      tags?: string[]
       project_id?: string | null
       readonly revision?: number
       /** Format: date-time */
@@ -645,7 +645,7 @@ export interface components {
        * @default pending
        * @enum {string}
        */
-      status: 'pending' | 'in_progress' | 'completed'
+      status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
       /** Format: date-time */
       readonly completed_at?: string | null
@@ -653,10 +653,10 @@ export interface components {
        * @default medium
        * @enum {string}
        */
-      priority: 'low' | 'medium' | 'high'
+      priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
       /** @default [] */
-      tags: string[]
+      tags?: string[]
       project_id?: string | null
       readonly revision?: number
       /** Format: date-time */

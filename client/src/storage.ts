@@ -7,6 +7,7 @@ export interface KeyValueStorage {
 
 /** What a browser has and another runtime may not. */
 interface Platform {
+  location?: { origin: string }
   navigator?: { userAgent?: string; locks?: Locks }
   BroadcastChannel?: new (name: string) => Channel
   addEventListener?(type: string, listener: () => void): void
@@ -48,4 +49,5 @@ export function mutex(name: string): <Result>(run: () => Promise<Result>) => Pro
 }
 
 /** JSON of a shape that its writer vouches for. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller says which
 export const parse: <Value>(json: string) => Value = JSON.parse

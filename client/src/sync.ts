@@ -148,6 +148,7 @@ export async function localCopy(
       await storage.setItem(name, JSON.stringify(state))
       show(state)
     })
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no other origins
     channel?.postMessage(0)
   }
 
@@ -240,7 +241,7 @@ export async function localCopy(
   async function perform({ op, path, key, id, data, revision }: Change): Promise<Outcome> {
     const place = `${path}/${id}`
     try {
-      const row = await (op === 'create'
+      const made = await (op === 'create'
         ? rowFrom('post', path, { headers: { 'Idempotency-Key': key }, body: { id, ...data } })
         : rowFrom(METHODS[op], op === 'restore' ? `${place}/restore` : place, {
             headers: {
@@ -249,7 +250,7 @@ export async function localCopy(
             },
             body: data,
           }))
-      return { row }
+      return { row: made }
     } catch (error) {
       if (!(error instanceof ProblemError) || [401, 429].includes(error.status) || error.status >= 500)
         throw error
@@ -333,7 +334,6 @@ export async function localCopy(
 
   /** Syncs once more, after a sync that may have missed the latest change. */
   function kick(): void {
-    const ignore = () => {}
     Promise.resolve(running).catch(ignore).then(sync).catch(ignore)
   }
 
@@ -410,6 +410,8 @@ function merge(rows: Entries, changes: readonly Entry[]): void {
     rows[at] = { ...rows[at], ...change }
   }
 }
+
+function ignore(): void {}
 
 function unlessMissing(error: unknown): undefined {
   if (!(error instanceof ProblemError) || error.status !== 404) throw error

@@ -5,11 +5,14 @@ import { newUser, tokenFor } from '../client.ts'
 /** What can happen on the way: the request never arrives, its answer never comes back, or somebody else answers. */
 export type Fault = 'lost request' | 'lost answer' | Response
 
+/** What happens to a request. */
+export type FaultOf = (request: Request, count: number) => Fault | undefined | Promise<Fault | undefined>
+
 /** The way to the deployed Worker, where `faultOf` says what happens to each request, counted from 0. */
-export function network(faultOf: (request: Request, count: number) => Fault | undefined = () => undefined) {
+export function network(faultOf: FaultOf = () => undefined) {
   const sent: Request[] = []
   const fetch: Fetch = async (request) => {
-    const fault = faultOf(request, sent.length)
+    const fault = await faultOf(request, sent.length)
     sent.push(request.clone())
     if (fault instanceof Response) return fault
     if (fault === 'lost request') throw new TypeError('Failed to fetch')
@@ -21,13 +24,14 @@ export function network(faultOf: (request: Request, count: number) => Fault | un
 }
 
 /** A client of a user of its own, over a {@link network}. */
-export async function newClient(
-  faultOf?: Parameters<typeof network>[0],
-  options: ClientOptions & { id?: string } = {},
-) {
+export async function newClient(faultOf?: FaultOf, options: ClientOptions & { id?: string } = {}) {
   const { id = `user-${crypto.randomUUID()}`, ...rest } = options
   const user = await newUser(id)
   const { sent, fetch } = network(faultOf)
   const token = await tokenFor(id)
-  return { user, sent, client: createClient({ baseUrl: 'https://api.test', token, backoff: 1, fetch, ...rest }) }
+  return {
+    user,
+    sent,
+    client: createClient({ baseUrl: 'https://api.test', token, backoff: 1, fetch, ...rest }),
+  }
 }

@@ -46,7 +46,7 @@ test('a path, parameter or field that the API does not have is a compile error',
   expect(wrong).toHaveLength(6)
 })
 
-test.each(['lost request', 'lost answer', busy(429), busy(503), busy(504)])(
+test.each<Fault>(['lost request', 'lost answer', busy(429), busy(503), busy(504)])(
   'a POST that meets %s is sent again and leaves one row',
   async (fault) => {
     const { client, user, sent } = await newClient(first(fault, fault))
@@ -74,7 +74,11 @@ test('it gives up after so many tries, with what the server said or that it said
   expect(offline).toBeInstanceOf(OfflineError)
   expect(away.sent).toHaveLength(3)
   const down = await newClient(() => busy(503), { retries: 1 })
-  await expect(down.client.get('/tasks')).rejects.toMatchObject({ name: 'ProblemError', status: 503, type: 'about:blank' })
+  await expect(down.client.get('/tasks')).rejects.toMatchObject({
+    name: 'ProblemError',
+    status: 503,
+    type: 'about:blank',
+  })
   expect(down.sent).toHaveLength(2)
 })
 
@@ -125,11 +129,17 @@ test('what was last seen goes as If-Match, so that a change somebody else made m
   const [task] = (await client.get('/tasks')).tasks
   const { body } = await user.call('PATCH', `/tasks/${task?.id}`, { title: 'Theirs' })
   const params = { path: { id: String(task?.id) } }
-  const stale = await client.patch('/tasks/{id}', { params, body: { title: 'Mine' } }).catch((error: unknown) => error)
+  const stale = await client
+    .patch('/tasks/{id}', { params, body: { title: 'Mine' } })
+    .catch((error: unknown) => error)
   expect(stale).toBeInstanceOf(ProblemError)
   expect(stale).toMatchObject({ type: 'stale_revision', status: 412, etag: `"${body.revision}"` })
   // Whoever does not care says so; whoever looks again goes on from there.
-  const forced = client.patch('/tasks/{id}', { params, body: { title: 'Mine' }, headers: { 'If-Match': '*' } })
+  const forced = client.patch('/tasks/{id}', {
+    params,
+    body: { title: 'Mine' },
+    headers: { 'If-Match': '*' },
+  })
   expect((await forced).title).toBe('Mine')
   expect((await client.put('/tasks/{id}', { params, body: { title: 'Again' } })).title).toBe('Again')
 })
@@ -155,16 +165,27 @@ test('a problem says what is wrong, where, and what to quote', async () => {
     { op: 'create' as const, data: { title } },
     { op: 'delete' as const, id: newId() },
   ]
-  await expect(client.post('/tasks/bulk', { body: { operations } })).rejects.toMatchObject({ index: 1, status: 404 })
+  await expect(client.post('/tasks/bulk', { body: { operations } })).rejects.toMatchObject({
+    index: 1,
+    status: 404,
+  })
 })
 
 test('a list is iterated over page by page', async () => {
   const { client, sent } = await newClient()
-  const operations = Array.from({ length: 25 }, (_, at) => ({ op: 'create' as const, data: { title: `Task ${at}` } }))
+  const operations = Array.from({ length: 25 }, (_, at) => ({
+    op: 'create' as const,
+    data: { title: `Task ${at}` },
+  }))
   await client.post('/tasks/bulk', { body: { operations } })
   const titles: string[] = []
   const query = { limit: 10, sort: 'title' as const, offset: 2 }
   for await (const task of client.list('/tasks', { params: { query } })) titles.push(task.title)
-  expect(titles).toEqual(operations.map(({ data }) => data.title).toSorted().slice(2))
+  expect(titles).toEqual(
+    operations
+      .map(({ data }) => data.title)
+      .toSorted()
+      .slice(2),
+  )
   expect(sent.filter(({ method }) => method === 'GET')).toHaveLength(3)
 })
