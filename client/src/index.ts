@@ -13,7 +13,7 @@ import { revisions } from './revisions.ts'
 import { send, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
 import { memory, platform, type KeyValueStorage } from './storage.ts'
-import type { LocalCopy, SyncOptions } from './sync.ts'
+import { localCopy, type LocalCopy, type SyncOptions } from './sync.ts'
 
 export type { Account, Accounts, AccountSession, EmailAndPassword, TokenSource } from './auth.ts'
 export type { Collections } from './collections.ts'
@@ -105,6 +105,7 @@ export function createClient({
 }: ClientOptions = {}): Client {
   const origin = baseUrl.replace(/\/$/, '')
   const seen = revisions()
+  const retrying = { fetch, retries, backoff }
   let bookmark = ''
 
   const own = accounts(callAuth, `freehold:${origin}`, storage, cookies, onSignedOut)
@@ -142,26 +143,26 @@ export function createClient({
     const signed = async () => {
       access = await credentials.token()
       if (access) headers.set('Authorization', `Bearer ${access}`)
-      return send(request, { fetch, retries, backoff })
+      return send(request, retrying)
     }
     let response = await signed()
     if (response.status === 401 && (await credentials.renew(access))) response = await signed()
     // Bookmarks sort as text, and the answers of parallel requests come in any order.
     const reached = response.headers.get('x-d1-bookmark') ?? ''
     if (reached > bookmark) bookmark = reached
-    if (response.ok) seen.note(request, response)
+    if (response.ok) seen.forget(request)
     return response
   }
 
   /** What signs in has no credentials yet. Refreshing again is safe: a lost answer is given again. */
-  const sendOpen = (request: Outgoing) =>
-    send(request, { fetch, retries, backoff }, request.url.endsWith('/refresh'))
+  const sendOpen = (request: Outgoing) => send(request, retrying, request.url.endsWith('/refresh'))
 
   function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
   function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {
     return exchange(bare ? sendOpen : sendSigned, method, `/api/auth${path}`, { body })
   }
 
+  function call<Result>(method: HttpMethod, path: string, given?: Given): Promise<Result>
   async function call(method: HttpMethod, path: string, given?: Given): Promise<unknown> {
     const data = await exchange(sendSigned, method, `/api/v1/${encodeURIComponent(userId)}${path}`, given)
     seen.learn(data)
@@ -190,7 +191,6 @@ export function createClient({
     delete: method('delete'),
     list,
     sync: async (options = {}) => {
-      const { localCopy } = await import('./sync.ts')
       const user = options.user ?? (await credentials.subject()) ?? (await own.me()).id
       return localCopy(call, credentials.subject, `freehold:${origin}:${userId}:${user}`, user, options)
     },

@@ -12,16 +12,14 @@ export interface Given extends Omit<RequestInit, 'body' | 'headers' | 'method'> 
   parseAs?: ParseAs
 }
 
-/** Sends a request for one user's rows. Resolves to the body. */
-export type Call = (
-  method: 'get' | 'post' | 'patch' | 'delete',
-  path: string,
-  given?: Given,
-) => Promise<unknown>
+/** Sends a request for one user's rows. Resolves to the body, which the schema vouches for. */
+export interface Call {
+  <Result>(method: 'get' | 'post' | 'patch' | 'delete', path: string, given?: Given): Promise<Result>
+}
 
-/** What a page of any list has; its rows are the only list in it, whatever the collection is called. */
+/** A page of any list; its rows are the only list in it, whatever the collection is called. */
 interface Page {
-  rows: readonly unknown[]
+  [collection: string]: unknown
   next_cursor: string | null
 }
 
@@ -31,13 +29,12 @@ export async function* pagesOf(call: Call, path: string, given: Given = {}): Asy
   do {
     // A cursor is already beyond the rows that an offset skips.
     const query = { ...given.params?.query, ...(cursor && { cursor, offset: undefined }) }
-    const page = pageOf(await call('get', path, { ...given, params: { ...given.params, query } }))
-    yield* page.rows
+    const page: Page = await call('get', path, { ...given, params: { ...given.params, query } })
+    yield* Object.values(page).find(isList) ?? []
     cursor = page.next_cursor
   } while (cursor)
 }
 
-function pageOf(body: unknown): Page
-function pageOf(body: unknown): unknown {
-  return Object.assign({ rows: Object.values(body ?? {}).find(Array.isArray) }, body)
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value)
 }

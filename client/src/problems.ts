@@ -14,31 +14,32 @@ export type FieldError = NonNullable<Problem['errors']>[number]
 export class ProblemError extends Error {
   override name = 'ProblemError'
   /** The problem's name; `about:blank` when the answer was no problem document. */
-  readonly type: ProblemType | 'about:blank'
-  readonly status: number
-  readonly detail: string | undefined
+  declare readonly type: ProblemType | 'about:blank'
+  declare readonly status: number
+  declare readonly detail: string | undefined
   /** What is invalid, of a 422. */
-  readonly errors: readonly FieldError[]
+  declare readonly errors: readonly FieldError[]
   /** Which operation of a bulk failed. */
-  readonly index: number | undefined
+  declare readonly index: number | undefined
   /** What to quote when reporting it. */
-  readonly requestId: string | undefined
+  declare readonly requestId: string | undefined
   /** The row's current `ETag`, of a 412. */
-  readonly etag: string | undefined
-  readonly headers: Headers
+  declare readonly etag: string | undefined
+  declare readonly headers: Headers
 
-  constructor({ status, headers }: Response, problem: Partial<Problem>) {
-    super(problem.title ?? `HTTP ${status}`)
-    this.type = nameOf(problem.type) ?? 'about:blank'
-    this.status = status
-    this.detail = problem.detail
-    this.errors = problem.errors ?? []
-    this.index = problem.index
-    this.requestId = headers.get('X-Request-Id') ?? undefined
-    this.etag = headers.get('ETag') ?? undefined
-    this.headers = headers
+  constructor(
+    { status, headers }: Response,
+    { title, type = '', errors = [], detail, index }: Partial<Told> = {},
+  ) {
+    super(title ?? `HTTP ${status}`)
+    const [requestId, etag] = ['X-Request-Id', 'ETag'].map((name) => headers.get(name) ?? undefined)
+    const name = type.split('#')[1] ?? 'about:blank'
+    Object.assign(this, { type: name, status, detail, errors, index, requestId, etag, headers })
   }
 }
+
+/** A problem document, from whichever version of the API. */
+type Told = Omit<Problem, 'type'> & { type: string }
 
 /** No answer came: the network, or the server, is away. What was sent may have arrived all the same. */
 export class OfflineError extends Error {
@@ -47,17 +48,7 @@ export class OfflineError extends Error {
 
 /** The problem that a response tells. */
 export async function problemOf(response: Response): Promise<ProblemError> {
-  const text = await response.text().catch(() => '')
-  let problem: Partial<Problem> = {}
-  try {
-    problem = parse(text)
-  } catch {
-    // A page of a proxy.
-  }
-  return new ProblemError(response, problem)
-}
-
-function nameOf<Type extends string>(type: Type | undefined): NameOf<Type> | undefined
-function nameOf(type = ''): unknown {
-  return type.split('#')[1]
+  const told = response.text().then((text) => parse<Partial<Told>>(text))
+  // What stands between may answer with a page of its own.
+  return new ProblemError(response, await told.catch(() => undefined))
 }

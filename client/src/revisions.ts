@@ -25,25 +25,18 @@ export function revisions() {
 
   return {
     learn,
-    /** What the answer to a request says of its row even without a body. */
-    note({ method, url }: Outgoing, { headers, status }: Response): void {
-      const id = idOf(url)
-      const etag = headers.get('ETag')
-      if (!id) return
-      if (etag) remember(id, Number(etag.slice(1, -1)))
-      // It has another revision now, in the trash, which nobody has seen.
-      else if (method === 'DELETE' && status === 204) seen.delete(id)
-    },
+    /** Forgets the row that a request has changed: the answer may have its new revision, or not. */
+    forget: (request: Outgoing) => seen.delete(rowOf(request)),
     /** The precondition of a write to one row; none for a row not seen. */
-    ifMatch({ method, url }: Outgoing): string | undefined {
-      const toRow = method === 'POST' ? url.endsWith('/restore') : method !== 'GET'
-      const revision = toRow && seen.get(idOf(url) ?? '')
+    ifMatch(request: Outgoing): string | undefined {
+      const revision = seen.get(rowOf(request))
       return revision ? `"${revision}"` : undefined
     },
   }
 }
 
-/** The last id in a path: of the row that it names, or of the parent of those it lists. */
-function idOf(url: string): string | undefined {
-  return url.match(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g)?.at(-1)
+/** The id of the row that a request writes to; empty when it is none. */
+function rowOf({ method, url }: Outgoing): string {
+  if (method === 'GET' || (method === 'POST' && !url.endsWith('/restore'))) return ''
+  return url.match(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g)?.at(-1) ?? ''
 }

@@ -91,6 +91,8 @@ interface Placed {
 }
 type RowFields = Record<string, unknown>
 type RowData = RowFields & { id: string; revision: number }
+/** One that is there. */
+type Live = Entry & { data: RowData }
 type Entries = Record<string, Entry>
 interface State {
   cursor?: string | undefined
@@ -105,13 +107,12 @@ interface ChangesPage {
 /** What came of sending a change. */
 interface Outcome {
   problem?: ProblemError
-  row?: RowData | undefined
+  /** The server's row, when it is there. */
+  now: RowData | undefined
 }
 
 /** How many changes a page asks for. */
 const PAGE = 500
-
-const METHODS = { create: 'post', update: 'patch', delete: 'delete', restore: 'post' } as const
 
 /** Opens the copy that is kept under `name`, or a new one. */
 export async function localCopy(
@@ -171,7 +172,7 @@ export async function localCopy(
   }
 
   /** Whether a row, and what it is under, is there. */
-  function alive(entry: Entry | undefined): boolean {
+  function alive(entry: Entry | undefined): entry is Live {
     if (!entry?.data || entry.deleted) return false
     return !collections[entry.collection].parent || alive(parentOf(entry))
   }
@@ -186,8 +187,9 @@ export async function localCopy(
     const known =
       lists.get(collection) ??
       Object.values(view)
-        .filter((entry) => entry.collection === collection && alive(entry))
-        .flatMap(({ data }) => data ?? [])
+        .filter((entry) => entry.collection === collection)
+        .filter(alive)
+        .map(({ data }) => data)
         .toSorted((a, b) => (a.id < b.id ? 1 : -1))
     lists.set(collection, known)
     return known
@@ -196,7 +198,7 @@ export async function localCopy(
   function row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
   function row(collection: Collection, id: string): unknown {
     const entry = view[`${collection}/${id}`]
-    return alive(entry) ? entry?.data : undefined
+    return alive(entry) ? entry.data : undefined
   }
 
   // ── What is sent ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +223,7 @@ export async function localCopy(
     for (;;) {
       const [change] = (await load()).outbox
       if (!change) return
-      const { problem, row: now } = await perform(change)
+      const { problem, now } = await perform(change)
       await keep((state) => {
         const { collection, id, op } = change
         const at = `${collection}/${id}` as const
@@ -240,33 +242,33 @@ export async function localCopy(
 
   async function perform({ op, path, key, id, data, revision }: Change): Promise<Outcome> {
     const place = `${path}/${id}`
-    try {
-      const made = await (op === 'create'
-        ? rowFrom('post', path, { headers: { 'Idempotency-Key': key }, body: { id, ...data } })
-        : rowFrom(METHODS[op], op === 'restore' ? `${place}/restore` : place, {
-            headers: {
-              'If-Match': revision ? `"${revision}"` : '*',
-              ...(op === 'restore' && { 'Idempotency-Key': key }),
-            },
-            body: data,
-          }))
-      return { row: made }
-    } catch (error) {
-      if (!(error instanceof ProblemError) || [401, 429].includes(error.status) || error.status >= 500)
-        throw error
-      const now = await rowFrom('get', place).catch(unlessMissing)
-      // An answer was lost, or others did the same: it is as the user wants it.
-      const done =
-        (op === 'create' && (error.status === 409 || error.status === 410)) ||
-        (op === 'update' && error.status === 412 && now && holds(now, data ?? {})) ||
-        (op === 'delete' && error.status === 404)
-      return done ? { row: now } : { row: now, problem: error }
+    const [method, target] = {
+      create: ['post', path] as const,
+      update: ['patch', place] as const,
+      delete: ['delete', place] as const,
+      restore: ['post', `${place}/restore`] as const,
+    }[op]
+    const headers = {
+      'Idempotency-Key': key,
+      ...(op !== 'create' && { 'If-Match': revision ? `"${revision}"` : '*' }),
     }
-  }
-
-  function rowFrom(...request: Parameters<Call>): Promise<RowData | undefined>
-  function rowFrom(...request: Parameters<Call>): Promise<unknown> {
-    return call(...request)
+    try {
+      return { now: await call(method, target, { headers, body: data }) }
+    } catch (error) {
+      const { status } = refusal(error)
+      const now = await call<RowData>('get', place).catch((reason: unknown) => {
+        if (refusal(reason).status === 404) return undefined
+        throw reason
+      })
+      // An answer was lost, or others did the same: it is as the user wants it.
+      const done = {
+        create: status === 409 || status === 410,
+        update: status === 412 && now && holds(now, data ?? {}),
+        delete: status === 404,
+        restore: false,
+      }
+      return done[op] ? { now } : { now, problem: refusal(error) }
+    }
   }
 
   // ── What is fetched ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,9 +280,9 @@ export async function localCopy(
     for (let more = true; more;) {
       let page: ChangesPage
       try {
-        page = await pageFrom('get', '/changes', { params: { query: { cursor, limit: PAGE } } })
+        page = await call('get', '/changes', { params: { query: { cursor, limit: PAGE } } })
       } catch (error) {
-        if (cursor === undefined || !(error instanceof ProblemError) || error.status !== 410) throw error
+        if (cursor === undefined || refusal(error).status !== 410) throw error
         cursor = undefined
         fresh = {}
         continue
@@ -299,11 +301,6 @@ export async function localCopy(
         })
       }
     }
-  }
-
-  function pageFrom(...request: Parameters<Call>): Promise<ChangesPage>
-  function pageFrom(...request: Parameters<Call>): Promise<unknown> {
-    return call(...request)
   }
 
   async function catchUp(): Promise<void> {
@@ -350,8 +347,8 @@ export async function localCopy(
     rows,
     row,
     async create(collection, data) {
-      const { id = uuidv7(), ...fields } = data
-      await queue('create', collection, id, fields)
+      const { id = uuidv7() } = data
+      await queue('create', collection, id, { ...data, id })
       return id
     },
     update: (collection, id, data) => queue('update', collection, id, data),
@@ -413,8 +410,11 @@ function merge(rows: Entries, changes: readonly Entry[]): void {
 
 function ignore(): void {}
 
-function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof ProblemError) || error.status !== 404) throw error
+/** What the server said no with; throws again what may pass. */
+function refusal(error: unknown): ProblemError {
+  if (!(error instanceof ProblemError) || [401, 429].includes(error.status) || error.status >= 500)
+    throw error
+  return error
 }
 
 /** A new id (RFC 9562 §5.7): 48 bits of time, then random. */
