@@ -114,9 +114,7 @@ export function accounts(
     if (cookies) return
     await storage.setItem(key, JSON.stringify({ ...tokens, renew_at: Date.now() + tokens.expires_in * 900 }))
   }
-  const forget = async () => {
-    await storage.removeItem(key)
-  }
+  const forget = async () => storage.removeItem(key)
 
   async function refresh(refused?: string): Promise<boolean> {
     const kept = await read()

@@ -35,15 +35,14 @@ export async function send(
 ): Promise<Response> {
   const { signal, url } = request
   for (let attempt = 0, unsure = false; ; attempt += 1) {
-    signal?.throwIfAborted()
     let response: Response | undefined
     let cause: unknown
     try {
       response = await fetch(new Request(url, request))
     } catch (error) {
-      signal?.throwIfAborted()
       cause = error
     }
+    signal?.throwIfAborted()
     if (response && ![429, 503, 504].includes(response.status)) {
       return unsure ? settled(request, response, fetch) : response
     }

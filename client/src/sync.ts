@@ -262,7 +262,7 @@ export async function localCopy(
       })
       // An answer was lost, or others did the same: it is as the user wants it.
       const done = {
-        create: status === 409 || status === 410,
+        create: status === 410 || (status === 409 && now),
         update: status === 412 && now && holds(now, data ?? {}),
         delete: status === 404,
         restore: false,
@@ -273,34 +273,31 @@ export async function localCopy(
 
   // ── What is fetched ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Fetches what changed since the last time. The first time, or after too long, a new copy replaces the old as a whole. */
+  /** Fetches what changed since the last time and shows it as a whole. After too long it starts again from nothing. */
   async function pull(): Promise<void> {
     let { cursor } = await load()
-    let fresh: Entries | undefined = cursor === undefined ? {} : undefined
+    let anew = !cursor
+    let found: Entry[] = []
     for (let more = true; more;) {
-      let page: ChangesPage
       try {
-        page = await call('get', '/changes', { params: { query: { cursor, limit: PAGE } } })
+        const query = { cursor, limit: PAGE }
+        const page = await call<ChangesPage>('get', '/changes', { params: { query } })
+        found.push(...page.changes)
+        cursor = page.cursor
+        more = page.has_more
       } catch (error) {
-        if (cursor === undefined || refusal(error).status !== 410) throw error
+        if (anew || refusal(error).status !== 410) throw error
         cursor = undefined
-        fresh = {}
-        continue
-      }
-      const { changes, has_more } = page
-      const next = page.cursor
-      cursor = next
-      more = has_more
-      if (fresh) merge(fresh, changes)
-      const whole = fresh
-      if (whole ? !more : changes.length) {
-        await keep((state) => {
-          if (whole) state.rows = whole
-          else merge(state.rows, changes)
-          state.cursor = next
-        })
+        anew = true
+        found = []
       }
     }
+    if (!anew && !found.length) return
+    await keep((state) => {
+      if (anew) state.rows = {}
+      merge(state.rows, found)
+      state.cursor = cursor
+    })
   }
 
   async function catchUp(): Promise<void> {
@@ -313,20 +310,20 @@ export async function localCopy(
   function sync(): Promise<void> {
     running ??= syncing(catchUp)
       .then(
-        () => ended(undefined),
-        (error) => {
-          ended(error)
-          throw error
-        },
+        () => undefined,
+        (error: unknown) => error,
       )
+      .then(ended)
       .finally(() => (running = undefined))
     return running
   }
 
   function ended(error: unknown): void {
-    if (error === failure) return
-    failure = error
-    tell()
+    if (error !== failure) {
+      failure = error
+      tell()
+    }
+    if (error) throw error
   }
 
   /** Syncs once more, after a sync that may have missed the latest change. */
