@@ -131,7 +131,8 @@ export function accounts(
     } catch (error) {
       if (!(error instanceof ProblemError) || error.status >= 500 || error.status === 429) throw error
       await forget()
-      onSignedOut?.()
+      // With cookies there may have been no session at all.
+      if (error.type !== 'missing_credentials') onSignedOut?.()
       return false
     }
   }
@@ -153,12 +154,9 @@ export function accounts(
     },
     async logout(options) {
       const kept = await read()
+      const body = { refresh_token: kept?.refresh_token, ...options }
       try {
-        await call(
-          'post',
-          '/logout',
-          kept || options ? { refresh_token: kept?.refresh_token, ...options } : undefined,
-        )
+        await call('post', '/logout', body, true)
       } finally {
         await forget()
       }

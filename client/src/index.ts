@@ -5,7 +5,6 @@ import {
   type FetchResponse,
   type ParseAs,
 } from 'openapi-fetch'
-import type { HttpMethod, MediaType, PathsWithMethod, RequiredKeysOf } from 'openapi-typescript-helpers'
 import { accounts, outside, type Accounts, type AuthCall, type TokenSource } from './auth.ts'
 import { pagesOf, type Given } from './pages.ts'
 import { problemOf } from './problems.ts'
@@ -44,6 +43,12 @@ export interface ClientOptions {
   fetch?: Fetch
 }
 
+type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+type PathsWith<Name extends HttpMethod> = {
+  [Path in keyof paths]: paths[Path] extends Record<Name, object> ? Path : never
+}[keyof paths]
+
 type Operation<Path extends keyof paths, Name extends HttpMethod> = NonNullable<
   paths[Path][Name & keyof paths[Path]]
 >
@@ -53,16 +58,13 @@ type Fixed = 'baseUrl' | 'fetch' | 'middleware' | 'querySerializer' | 'bodySeria
 
 /** What a request takes, openapi-fetch's own: `params`, `body`, `headers`, `signal`… */
 type Init<Of, As> = Omit<FetchOptions<Of>, 'parseAs' | Fixed> & { parseAs?: As }
-type Arguments<Of, As> = RequiredKeysOf<Init<Of, As>> extends never ? [Init<Of, As>?] : [Init<Of, As>]
+type Arguments<Of, As> = Partial<Init<Of, As>> extends Init<Of, As> ? [Init<Of, As>?] : [Init<Of, As>]
 type Data<Of extends Record<string | number, unknown>, As> = NonNullable<
-  FetchResponse<Of, { parseAs: As }, MediaType>['data']
+  FetchResponse<Of, { parseAs: As }, `${string}/${string}`>['data']
 >
 
 /** Calls an operation. Resolves to what it answers with; throws `ProblemError` or `OfflineError`. */
-export type Method<Name extends HttpMethod> = <
-  Path extends PathsWithMethod<paths, Name>,
-  As extends ParseAs = 'json',
->(
+export type Method<Name extends HttpMethod> = <Path extends PathsWith<Name>, As extends ParseAs = 'json'>(
   path: Path,
   ...init: Arguments<Operation<Path, Name>, As>
 ) => Promise<Data<Operation<Path, Name>, As>>
@@ -70,10 +72,8 @@ export type Method<Name extends HttpMethod> = <
 type RowIn<Path extends ListPath> = Rows<Data<Operation<Path, 'get'>, 'json'>>
 type Rows<Page> = Extract<Page[keyof Page], readonly object[]>[number]
 type ListPath = {
-  [Path in PathsWithMethod<paths, 'get'>]: 'next_cursor' extends keyof Data<Operation<Path, 'get'>, 'json'>
-    ? Path
-    : never
-}[PathsWithMethod<paths, 'get'>]
+  [Path in PathsWith<'get'>]: 'next_cursor' extends keyof Data<Operation<Path, 'get'>, 'json'> ? Path : never
+}[PathsWith<'get'>]
 
 /** A client of one user's rows. Paths are those of the API after `/api/{user_id}`. */
 export interface Client extends Accounts {
@@ -154,8 +154,8 @@ export function createClient({
     return response
   }
 
-  /** What signs in has no credentials yet. Refreshing again is safe: a lost answer is given again. */
-  const sendOpen = (request: Outgoing) => send(request, retrying, request.url.endsWith('/refresh'))
+  /** What signs in or out sends no access token. Refreshing again is safe: a lost answer is given again. */
+  const sendOpen = (request: Outgoing) => send(request, retrying, /(refresh|logout)$/.test(request.url))
 
   function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
   function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {

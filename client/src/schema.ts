@@ -365,6 +365,46 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    get?: never
+    put?: never
+    post?: never
+    /**
+     * Erase the account
+     * @description The account, its sessions and every row it owns are gone, at once and for good.
+     */
+    delete: operations['eraseAccount']
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
+  '/export': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Export everything
+     * @description One document of the account, its sessions and all its live rows, streamed. The cost headers count what was read before the first byte.
+     */
+    get: operations['exportAccount']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
 }
 export type webhooks = Record<string, never>
 export interface components {
@@ -380,10 +420,18 @@ export interface components {
         | '/docs/problems#malformed_key'
         | '/docs/problems#missing_credentials'
         | '/docs/problems#invalid_token'
+        | '/docs/problems#session_ended'
+        | '/docs/problems#invalid_credentials'
+        | '/docs/problems#invalid_refresh_token'
+        | '/docs/problems#foreign_origin'
+        | '/docs/problems#admin_only'
         | '/docs/problems#not_your_path'
         | '/docs/problems#not_found'
         | '/docs/problems#row_not_found'
+        | '/docs/problems#no_account'
+        | '/docs/problems#accounts_off'
         | '/docs/problems#method_not_allowed'
+        | '/docs/problems#email_taken'
         | '/docs/problems#id_taken'
         | '/docs/problems#key_used'
         | '/docs/problems#row_gone'
@@ -394,6 +442,7 @@ export interface components {
         | '/docs/problems#invalid_body'
         | '/docs/problems#invalid_query'
         | '/docs/problems#key_reused'
+        | '/docs/problems#rate_limited'
         | '/docs/problems#internal_error'
         | '/docs/problems#misconfigured'
         | '/docs/problems#not_ready'
@@ -433,6 +482,102 @@ export interface components {
       cursor: string
       /** @description Whether to ask again at once. */
       has_more: boolean
+    }
+    Registration: {
+      email: string
+      password: string
+    }
+    Credentials: {
+      email: string
+      password: string
+    }
+    PasswordGrant: {
+      /** @constant */
+      grant_type?: 'password'
+      username: string
+      password: string
+    }
+    Refresh: {
+      refresh_token?: string
+    }
+    Logout: {
+      refresh_token?: string
+      all?: boolean
+    }
+    PasswordChange: {
+      current_password: string
+      new_password: string
+    }
+    Account: {
+      /** Format: uuid */
+      id: string
+      email: string
+      /** @enum {string} */
+      role: 'user' | 'admin'
+      /** Format: date-time */
+      created_at: string
+    }
+    Session: {
+      /** Format: uuid */
+      id: string
+      current: boolean
+      /** Format: date-time */
+      created_at: string
+      /** Format: date-time */
+      last_used_at: string
+      /** Format: date-time */
+      expires_at: string
+      user_agent: string | null
+    }
+    UserList: {
+      users: components['schemas']['Account'][]
+      /** @description How many this page has. */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    SessionList: {
+      sessions: components['schemas']['Session'][]
+      /** @description How many this page has. */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    /** @description In cookie mode without the tokens. */
+    Tokens: {
+      /** @description A JWT: send it as `Authorization: Bearer`. */
+      access_token?: string
+      /** @constant */
+      token_type: 'bearer'
+      /** @description How long the access token lives, in seconds. */
+      expires_in: number
+      /** @description For the next refresh, once. */
+      refresh_token?: string
+    }
+    Export: {
+      user_id: string
+      /** Format: date-time */
+      exported_at: string
+      account: components['schemas']['Account'] | null
+      sessions: components['schemas']['Session'][]
+      projects: components['schemas']['Project'][]
+      tasks: components['schemas']['Task'][]
+      comments: components['schemas']['Comment'][]
+    }
+    KeySet: {
+      keys: {
+        /** @enum {unknown} */
+        kty: 'OKP' | 'EC'
+        /** @enum {unknown} */
+        crv: 'Ed25519' | 'P-256'
+        x: string
+        y?: string
+        kid: string
+        /** @enum {unknown} */
+        alg: 'EdDSA' | 'ES256'
+        /** @constant */
+        use: 'sig'
+      }[]
     }
     Project: {
       /** Format: uuid */
@@ -802,7 +947,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) */
+    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) · Session ended (`session_ended`) · Invalid credentials (`invalid_credentials`) · Invalid refresh token (`invalid_refresh_token`) */
     Problem401: {
       headers: {
         'WWW-Authenticate': components['headers']['WWW-Authenticate']
@@ -817,7 +962,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Not your path (`not_your_path`) */
+    /** @description Foreign origin (`foreign_origin`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
     Problem403: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -831,7 +976,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Not found (`not_found`) · No such row (`row_not_found`) */
+    /** @description Not found (`not_found`) · No such row (`row_not_found`) · No account (`no_account`) · No accounts here (`accounts_off`) */
     Problem404: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -860,7 +1005,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Id taken (`id_taken`) · Key in use (`key_used`) */
+    /** @description E-mail taken (`email_taken`) · Id taken (`id_taken`) · Key in use (`key_used`) */
     Problem409: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -934,6 +1079,23 @@ export interface components {
     /** @description Invalid body (`invalid_body`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
     Problem422: {
       headers: {
+        'X-Request-Id': components['headers']['X-Request-Id']
+        'Server-Timing': components['headers']['Server-Timing']
+        'x-d1-rows-read': components['headers']['x-d1-rows-read']
+        'x-d1-rows-written': components['headers']['x-d1-rows-written']
+        'x-d1-bookmark': components['headers']['x-d1-bookmark']
+        [name: string]: unknown
+      }
+      content: {
+        'application/problem+json': components['schemas']['Problem']
+      }
+    }
+    /** @description Too many requests (`rate_limited`) */
+    Problem429: {
+      headers: {
+        'Retry-After': components['headers']['Retry-After']
+        RateLimit: components['headers']['RateLimit']
+        'RateLimit-Policy': components['headers']['RateLimit-Policy']
         'X-Request-Id': components['headers']['X-Request-Id']
         'Server-Timing': components['headers']['Server-Timing']
         'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1026,8 +1188,16 @@ export interface components {
     'x-d1-rows-written': number
     /** @description Send it back to read data at least this new; absent when D1 was not asked. */
     'x-d1-bookmark': string
+    /** @description Both tokens, in cookie mode. */
+    'Set-Cookie': string
+    /** @description What to save it as (RFC 6266). */
+    'Content-Disposition': string
     /** @description The methods that the path answers (RFC 9110 §10.2.1). */
     Allow: string
+    /** @description What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers). */
+    RateLimit: string
+    /** @description The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers). */
+    'RateLimit-Policy': string
     /** @description Seconds to wait before trying again. */
     'Retry-After': number
     /** @description What credentials are wanted (RFC 6750 §3). */
@@ -1081,6 +1251,7 @@ export interface operations {
       401: components['responses']['Problem401']
       403: components['responses']['Problem403']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1129,6 +1300,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1174,6 +1346,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1225,6 +1398,7 @@ export interface operations {
       401: components['responses']['Problem401']
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1283,6 +1457,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1319,6 +1494,7 @@ export interface operations {
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
       412: components['responses']['Problem412']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1377,6 +1553,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1432,6 +1609,7 @@ export interface operations {
       410: components['responses']['Problem410']
       412: components['responses']['Problem412']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1503,6 +1681,7 @@ export interface operations {
       401: components['responses']['Problem401']
       403: components['responses']['Problem403']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1551,6 +1730,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1596,6 +1776,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1647,6 +1828,7 @@ export interface operations {
       401: components['responses']['Problem401']
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1705,6 +1887,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1741,6 +1924,7 @@ export interface operations {
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
       412: components['responses']['Problem412']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1799,6 +1983,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1854,6 +2039,7 @@ export interface operations {
       410: components['responses']['Problem410']
       412: components['responses']['Problem412']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1905,6 +2091,7 @@ export interface operations {
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -1957,6 +2144,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2005,6 +2193,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2058,6 +2247,7 @@ export interface operations {
       401: components['responses']['Problem401']
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2118,6 +2308,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2156,6 +2347,7 @@ export interface operations {
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
       412: components['responses']['Problem412']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2216,6 +2408,7 @@ export interface operations {
       413: components['responses']['Problem413']
       415: components['responses']['Problem415']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2273,6 +2466,7 @@ export interface operations {
       410: components['responses']['Problem410']
       412: components['responses']['Problem412']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2323,6 +2517,7 @@ export interface operations {
       403: components['responses']['Problem403']
       404: components['responses']['Problem404']
       412: components['responses']['Problem412']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
@@ -2360,6 +2555,68 @@ export interface operations {
       403: components['responses']['Problem403']
       410: components['responses']['Problem410']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
+      500: components['responses']['Problem500']
+      503: components['responses']['Problem503']
+      504: components['responses']['Problem504']
+    }
+  }
+  eraseAccount: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description Erased. */
+      204: {
+        headers: {
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content?: never
+      }
+      401: components['responses']['Problem401']
+      403: components['responses']['Problem403']
+      429: components['responses']['Problem429']
+      500: components['responses']['Problem500']
+      503: components['responses']['Problem503']
+      504: components['responses']['Problem504']
+    }
+  }
+  exportAccount: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description A download. */
+      200: {
+        headers: {
+          'Content-Disposition': components['headers']['Content-Disposition']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content: {
+          'application/json': components['schemas']['Export']
+        }
+      }
+      401: components['responses']['Problem401']
+      403: components['responses']['Problem403']
+      429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
       504: components['responses']['Problem504']
