@@ -29,7 +29,7 @@ const document = parse(readFileSync(join(root, 'public', 'openapi.json'), 'utf8'
 // The client knows whose rows it works with, so its paths begin after the user.
 document.paths = Object.fromEntries(
   Object.entries(document.paths)
-    .filter(([path]) => path === USER || path.startsWith(`${USER}/`))
+    .filter(([path]) => path.startsWith(`${USER}/`))
     .map(([path, { parameters = [], ...item }]) => [
       path.slice(USER.length),
       { ...item, parameters: parameters.filter(({ $ref }) => $ref !== '#/components/parameters/user_id') },

@@ -102,7 +102,7 @@ export function accounts(
   storage: KeyValueStorage,
   cookies: boolean,
   onSignedOut?: () => void,
-): Accounts & Credentials {
+): Accounts & Credentials & { forget: () => Promise<unknown> } {
   const alone = mutex(key)
   let renewing: Promise<boolean> | undefined
 
@@ -166,6 +166,7 @@ export function accounts(
     changePassword: (body) => call('put', '/password', body),
     sessions: () => call('get', '/sessions'),
     endSession: (id) => call('delete', `/sessions/${id}`),
+    forget,
   }
 }
 

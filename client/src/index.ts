@@ -87,6 +87,8 @@ export interface Client extends Accounts {
     path: Path,
     ...init: Arguments<Operation<Path, 'get'>, 'json'>
   ): AsyncGenerator<RowIn<Path>, void>
+  /** Erases the user's account and every row it owns, at once and for good. */
+  erase(): Promise<void>
   /** A local copy of everything the user has, that can be written to offline. */
   sync(options?: SyncOptions): Promise<LocalCopy>
 }
@@ -190,6 +192,10 @@ export function createClient({
     patch: method('patch'),
     delete: method('delete'),
     list,
+    async erase() {
+      await call('delete', '')
+      if (userId === 'me') await own.forget()
+    },
     sync: async (options = {}) => {
       const user = options.user ?? (await credentials.subject()) ?? (await own.me()).id
       return localCopy(call, credentials.subject, `freehold:${origin}:${userId}:${user}`, user, options)

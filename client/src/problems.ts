@@ -22,9 +22,9 @@ export class ProblemError extends Error {
   /** Which operation of a bulk failed. */
   declare readonly index: number | undefined
   /** What to quote when reporting it. */
-  declare readonly requestId: string | undefined
+  declare readonly requestId: string | null
   /** The row's current `ETag`, of a 412. */
-  declare readonly etag: string | undefined
+  declare readonly etag: string | null
   declare readonly headers: Headers
 
   constructor(
@@ -32,9 +32,16 @@ export class ProblemError extends Error {
     { title, type = '', errors = [], detail, index }: Partial<Told> = {},
   ) {
     super(title ?? `HTTP ${status}`)
-    const [requestId, etag] = ['X-Request-Id', 'ETag'].map((name) => headers.get(name) ?? undefined)
-    const name = type.split('#')[1] ?? 'about:blank'
-    Object.assign(this, { type: name, status, detail, errors, index, requestId, etag, headers })
+    Object.assign(this, {
+      type: type.split('#')[1] ?? 'about:blank',
+      status,
+      detail,
+      errors,
+      index,
+      requestId: headers.get('X-Request-Id'),
+      etag: headers.get('ETag'),
+      headers,
+    })
   }
 }
 

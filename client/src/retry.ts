@@ -54,6 +54,7 @@ export async function send(
     }
     unsure ||= !refused
     await sleep(asked + Math.random() * backoff * 2 ** attempt, signal)
+    signal?.throwIfAborted()
   }
 }
 

@@ -365,26 +365,6 @@ export interface paths {
     patch?: never
     trace?: never
   }
-  '': {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    get?: never
-    put?: never
-    post?: never
-    /**
-     * Erase the account
-     * @description The account, its sessions and every row it owns are gone, at once and for good.
-     */
-    delete: operations['eraseAccount']
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
   '/export': {
     parameters: {
       query?: never
@@ -2555,35 +2535,6 @@ export interface operations {
       403: components['responses']['Problem403']
       410: components['responses']['Problem410']
       422: components['responses']['Problem422']
-      429: components['responses']['Problem429']
-      500: components['responses']['Problem500']
-      503: components['responses']['Problem503']
-      504: components['responses']['Problem504']
-    }
-  }
-  eraseAccount: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Erased. */
-      204: {
-        headers: {
-          'X-Request-Id': components['headers']['X-Request-Id']
-          'Server-Timing': components['headers']['Server-Timing']
-          'x-d1-rows-read': components['headers']['x-d1-rows-read']
-          'x-d1-rows-written': components['headers']['x-d1-rows-written']
-          'x-d1-bookmark': components['headers']['x-d1-bookmark']
-          [name: string]: unknown
-        }
-        content?: never
-      }
-      401: components['responses']['Problem401']
-      403: components['responses']['Problem403']
       429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']

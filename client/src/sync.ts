@@ -155,7 +155,7 @@ export async function localCopy(
 
   function show(state: State): void {
     pending = state.outbox
-    view = viewOf(state, user)
+    view = viewOf(state)
     lists = new Map()
     tell()
   }
@@ -345,7 +345,10 @@ export async function localCopy(
     row,
     async create(collection, data) {
       const { id = uuidv7() } = data
-      await queue('create', collection, id, { ...data, id })
+      const created_at = new Date().toISOString()
+      // The API leaves out what is read-only.
+      const fields = { user_id: user, created_at, updated_at: created_at }
+      await queue('create', collection, id, { ...data, ...fields, id })
       return id
     },
     update: (collection, id, data) => queue('update', collection, id, data),
@@ -381,16 +384,14 @@ export async function localCopy(
 }
 
 /** The copy as the user wants it: the server's rows and, on top, what waits. */
-function viewOf(state: State, user: string): Entries {
+function viewOf(state: State): Entries {
   const view = { ...state.rows }
   for (const { op, collection, id, data, revision } of state.outbox) {
     const at = `${collection}/${id}` as const
     const entry = view[at]
     if (op === 'create') {
-      const created_at = new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toISOString()
-      const own = { id, user_id: user, revision, created_at, updated_at: created_at }
       const { defaults } = collections[collection]
-      view[at] = { collection, id, revision, deleted: false, data: { ...defaults, ...data, ...own } }
+      view[at] = { collection, id, revision, deleted: false, data: { ...defaults, ...data, id, revision } }
     } else if (op !== 'update') {
       if (entry) view[at] = { ...entry, deleted: op === 'delete' }
     } else if (entry?.data) view[at] = { ...entry, data: { ...entry.data, ...data } }

@@ -71,6 +71,14 @@ test('sessions are listed and ended, and a new password ends the others', async 
   expect((await client.sessions()).count).toBe(1)
 })
 
+test('an account that is erased is gone, and so are its tokens', async () => {
+  const { client, credentials } = await newMember()
+  await client.post('/tasks', { body: { title: 'One' } })
+  await client.erase()
+  expect(await client.signedIn()).toBe(false)
+  await expect(client.login(credentials)).rejects.toMatchObject({ status: 401 })
+})
+
 test('signing out everywhere', async () => {
   const { client, credentials } = await newMember()
   const second = newVisitor()
