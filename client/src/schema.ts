@@ -425,6 +425,7 @@ export interface components {
         | '/docs/problems#rate_limited'
         | '/docs/problems#internal_error'
         | '/docs/problems#misconfigured'
+        | '/docs/problems#busy'
         | '/docs/problems#not_ready'
         | '/docs/problems#keys_unavailable'
         | '/docs/problems#database_unavailable'
@@ -464,16 +465,20 @@ export interface components {
       has_more: boolean
     }
     Registration: {
+      /** Format: email */
       email: string
+      /** Format: password */
       password: string
     }
     Credentials: {
+      /** Format: email */
       email: string
       password: string
     }
     PasswordGrant: {
       /** @constant */
       grant_type?: 'password'
+      /** Format: email */
       username: string
       password: string
     }
@@ -486,6 +491,7 @@ export interface components {
     }
     PasswordChange: {
       current_password: string
+      /** Format: password */
       new_password: string
     }
     Account: {
@@ -1101,7 +1107,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Misconfigured (`misconfigured`) · Not ready (`not_ready`) · Keys unavailable (`keys_unavailable`) · Database unavailable (`database_unavailable`) */
+    /** @description Misconfigured (`misconfigured`) · Busy (`busy`) · Not ready (`not_ready`) · Keys unavailable (`keys_unavailable`) · Database unavailable (`database_unavailable`) */
     Problem503: {
       headers: {
         'Retry-After': components['headers']['Retry-After']
