@@ -79,19 +79,19 @@ interface Kept extends Tokens {
 
 /** Tokens from outside. */
 export function outside(source: TokenSource): Credentials {
+  const ask = typeof source === 'string' ? () => source : source
   let next: string | undefined
   return {
     async token() {
-      const token = next ?? (typeof source === 'string' ? source : await source())
+      const token = next ?? (await ask())
       next = undefined
       return token
     },
     async renew(refused) {
-      if (typeof source === 'string') return false
-      next = await source(refused)
+      next = await ask(refused)
       return next !== refused
     },
-    subject: async () => subjectOf(typeof source === 'string' ? source : await source()),
+    subject: async () => subjectOf(await ask()),
   }
 }
 

@@ -17,10 +17,8 @@ export function revisions() {
   function remember(id: string, revision: number): void {
     seen.delete(id)
     seen.set(id, revision)
-    for (const oldest of seen.keys()) {
-      if (seen.size <= REMEMBERED) break
-      seen.delete(oldest)
-    }
+    const [oldest = id] = seen.keys()
+    if (seen.size > REMEMBERED) seen.delete(oldest)
   }
 
   return {
