@@ -938,9 +938,21 @@ export interface components {
       headers: {
         'WWW-Authenticate': components['headers']['WWW-Authenticate']
         'X-Request-Id': components['headers']['X-Request-Id']
-        'Server-Timing': components['headers']['Server-Timing']
-        'x-d1-rows-read': components['headers']['x-d1-rows-read']
-        'x-d1-rows-written': components['headers']['x-d1-rows-written']
+        /**
+         * @description Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).
+         * @example auth;dur=1, db;dur=1
+         */
+        'Server-Timing'?: string
+        /**
+         * @description Rows that D1 read for this request.
+         * @example 2
+         */
+        'x-d1-rows-read'?: number
+        /**
+         * @description Rows that D1 wrote for this request.
+         * @example 0
+         */
+        'x-d1-rows-written'?: number
         'x-d1-bookmark': components['headers']['x-d1-bookmark']
         [name: string]: unknown
       }
@@ -1008,6 +1020,7 @@ export interface components {
     /** @description Row gone (`row_gone`) · Cursor expired (`cursor_expired`) */
     Problem410: {
       headers: {
+        'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
         'X-Request-Id': components['headers']['X-Request-Id']
         'Server-Timing': components['headers']['Server-Timing']
         'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1022,12 +1035,16 @@ export interface components {
     /** @description Stale revision (`stale_revision`) */
     Problem412: {
       headers: {
-        ETag: components['headers']['ETag']
         'X-Request-Id': components['headers']['X-Request-Id']
         'Server-Timing': components['headers']['Server-Timing']
         'x-d1-rows-read': components['headers']['x-d1-rows-read']
         'x-d1-rows-written': components['headers']['x-d1-rows-written']
         'x-d1-bookmark': components['headers']['x-d1-bookmark']
+        /**
+         * @description The row's current revision, as a strong entity tag; absent when an operation of a bulk failed.
+         * @example "1795167000001"
+         */
+        ETag?: string
         [name: string]: unknown
       }
       content: {
@@ -1154,39 +1171,90 @@ export interface components {
   }
   requestBodies: never
   headers: {
-    /** @description The row's revision, as a strong entity tag. */
+    /**
+     * @description The row's revision, as a strong entity tag.
+     * @example "1795167000001"
+     */
     ETag: string
-    /** @description The next page, `rel="next"` (RFC 8288); absent on the last one. */
+    /**
+     * @description The next page, `rel="next"` (RFC 8288); absent on the last one.
+     * @example </api/me/projects?limit=1&total=true&cursor=WyIxeDRtZW9pIiwiMDFhMWY4NGEtOTVjMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAxIl0>; rel="next"
+     */
     Link: string
-    /** @description `return=minimal`, when the row was left out as preferred (RFC 7240 §3). */
+    /**
+     * @description `return=minimal`, when the row was left out as preferred (RFC 7240 §3).
+     * @example return=minimal
+     */
     'Preference-Applied': string
-    /** @description The path of the new row. */
+    /**
+     * @description The path of the new row.
+     * @example /api/me/projects/01a1f84a-95c0-7000-8000-000000000001
+     */
     Location: string
-    /** @description `true` when this `Idempotency-Key` was known: nothing was done again. */
+    /**
+     * @description `true` when this `Idempotency-Key` was known: nothing was done again.
+     * @example true
+     */
     'Idempotent-Replayed': string
-    /** @description The id of this request: the caller's own when it sent a well-formed one. */
+    /**
+     * @description The id of this request: the caller's own when it sent a well-formed one.
+     * @example 01a1f84a-95c0-7000-8000-000000000003
+     */
     'X-Request-Id': string
-    /** @description Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`). */
+    /**
+     * @description Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).
+     * @example auth;dur=1, db;dur=1
+     */
     'Server-Timing': string
-    /** @description Rows that D1 read for this request. */
+    /**
+     * @description Rows that D1 read for this request.
+     * @example 2
+     */
     'x-d1-rows-read': number
-    /** @description Rows that D1 wrote for this request. */
+    /**
+     * @description Rows that D1 wrote for this request.
+     * @example 0
+     */
     'x-d1-rows-written': number
-    /** @description Send it back to read data at least this new; absent when D1 was not asked. */
+    /**
+     * @description Send it back to read data at least this new; absent when D1 was not asked.
+     * @example 00000001-00000002-00000003-00000000000000000000000000000000
+     */
     'x-d1-bookmark': string
-    /** @description Both tokens, in cookie mode. */
+    /**
+     * @description Both tokens, in cookie mode.
+     * @example __Host-access_token=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax, __Host-refresh_token=refresh-token; Max-Age=2592000; Path=/; HttpOnly; Secure; SameSite=Lax
+     */
     'Set-Cookie': string
-    /** @description What to save it as (RFC 6266). */
+    /**
+     * @description What to save it as (RFC 6266).
+     * @example attachment; filename="export-2026-11-21.json"
+     */
     'Content-Disposition': string
-    /** @description The methods that the path answers (RFC 9110 §10.2.1). */
+    /**
+     * @description The methods that the path answers (RFC 9110 §10.2.1).
+     * @example GET, HEAD
+     */
     Allow: string
-    /** @description What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers). */
+    /**
+     * @description What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers).
+     * @example "user";r=0;t=60
+     */
     RateLimit: string
-    /** @description The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers). */
+    /**
+     * @description The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers).
+     * @example "user";q=1200;w=60
+     */
     'RateLimit-Policy': string
-    /** @description Seconds to wait before trying again. */
+    /**
+     * @description Seconds to wait before trying again.
+     * @example 60
+     */
     'Retry-After': number
-    /** @description What credentials are wanted (RFC 6750 §3). */
+    /**
+     * @description What credentials are wanted (RFC 6750 §3).
+     * @example Bearer
+     */
     'WWW-Authenticate': string
   }
   pathItems: never
@@ -1231,6 +1299,34 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "projects": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "user_id": "ada",
+           *           "name": "A name",
+           *           "description": "A description",
+           *           "archived": false,
+           *           "revision": 1795167000001,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         },
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "user_id": "ada",
+           *           "name": "A name",
+           *           "description": "A description",
+           *           "archived": false,
+           *           "revision": 1795167000002,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "count": 2,
+           *       "next_cursor": null
+           *     }
+           */
           'application/json': components['schemas']['ProjectList']
         }
       }
@@ -1257,6 +1353,13 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "A name",
+         *       "description": "A description",
+         *       "archived": false
+         *     }
+         */
         'application/json': components['schemas']['ProjectCreate']
       }
     }
@@ -1267,6 +1370,7 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1275,6 +1379,18 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "name": "A name",
+           *       "description": "A description",
+           *       "archived": false,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Project']
         }
       }
@@ -1304,6 +1420,33 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "operations": [
+         *         {
+         *           "op": "create",
+         *           "data": {
+         *             "name": "A name",
+         *             "description": "A description",
+         *             "archived": false
+         *           }
+         *         },
+         *         {
+         *           "op": "update",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+         *           "data": {
+         *             "name": "A name",
+         *             "description": "A description",
+         *             "archived": false
+         *           }
+         *         },
+         *         {
+         *           "op": "delete",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+         *         }
+         *       ]
+         *     }
+         */
         'application/json': components['schemas']['ProjectsBulk']
       }
     }
@@ -1320,6 +1463,44 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "results": [
+           *         {
+           *           "status": 201,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *           "project": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *             "user_id": "ada",
+           *             "name": "A name",
+           *             "description": "A description",
+           *             "archived": false,
+           *             "revision": 1795167000001,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 200,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "project": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *             "user_id": "ada",
+           *             "name": "A name",
+           *             "description": "A description",
+           *             "archived": false,
+           *             "revision": 1795167000002,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 204,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+           *         }
+           *       ]
+           *     }
+           */
           'application/json': components['schemas']['ProjectsBulkResults']
         }
       }
@@ -1365,6 +1546,18 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "name": "A name",
+           *       "description": "A description",
+           *       "archived": false,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Project']
         }
       }
@@ -1407,6 +1600,13 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "A name",
+         *       "description": "A description",
+         *       "archived": false
+         *     }
+         */
         'application/json': components['schemas']['ProjectReplace']
       }
     }
@@ -1423,6 +1623,18 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "name": "A name",
+           *       "description": "A description",
+           *       "archived": false,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Project']
         }
       }
@@ -1431,6 +1643,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -1503,6 +1720,13 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "name": "A name",
+         *       "description": "A description",
+         *       "archived": false
+         *     }
+         */
         'application/json': components['schemas']['ProjectUpdate']
       }
     }
@@ -1519,6 +1743,18 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "name": "A name",
+           *       "description": "A description",
+           *       "archived": false,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Project']
         }
       }
@@ -1527,6 +1763,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -1568,6 +1809,7 @@ export interface operations {
       200: {
         headers: {
           ETag: components['headers']['ETag']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1576,6 +1818,18 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "name": "A name",
+           *       "description": "A description",
+           *       "archived": false,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Project']
         }
       }
@@ -1584,6 +1838,12 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -1661,6 +1921,50 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "tasks": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "user_id": "ada",
+           *           "title": "A title",
+           *           "description": "A description",
+           *           "status": "pending",
+           *           "completed": false,
+           *           "completed_at": null,
+           *           "priority": "medium",
+           *           "due_date": "2026-11-20",
+           *           "tags": [
+           *             "A tag"
+           *           ],
+           *           "project_id": null,
+           *           "revision": 1795167000001,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         },
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "user_id": "ada",
+           *           "title": "A title",
+           *           "description": "A description",
+           *           "status": "pending",
+           *           "completed": false,
+           *           "completed_at": null,
+           *           "priority": "medium",
+           *           "due_date": "2026-11-20",
+           *           "tags": [
+           *             "A tag"
+           *           ],
+           *           "project_id": null,
+           *           "revision": 1795167000002,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "count": 2,
+           *       "next_cursor": null
+           *     }
+           */
           'application/json': components['schemas']['TaskList']
         }
       }
@@ -1687,6 +1991,20 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "title": "A title",
+         *       "description": "A description",
+         *       "status": "pending",
+         *       "completed": false,
+         *       "priority": "medium",
+         *       "due_date": "2026-11-20",
+         *       "tags": [
+         *         "A tag"
+         *       ],
+         *       "project_id": null
+         *     }
+         */
         'application/json': components['schemas']['TaskCreate']
       }
     }
@@ -1697,6 +2015,7 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1705,6 +2024,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "pending",
+           *       "completed": false,
+           *       "completed_at": null,
+           *       "priority": "medium",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -1734,6 +2073,47 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "operations": [
+         *         {
+         *           "op": "create",
+         *           "data": {
+         *             "title": "A title",
+         *             "description": "A description",
+         *             "status": "pending",
+         *             "completed": false,
+         *             "priority": "medium",
+         *             "due_date": "2026-11-20",
+         *             "tags": [
+         *               "A tag"
+         *             ],
+         *             "project_id": null
+         *           }
+         *         },
+         *         {
+         *           "op": "update",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+         *           "data": {
+         *             "title": "A title",
+         *             "description": "A description",
+         *             "status": "pending",
+         *             "completed": false,
+         *             "priority": "low",
+         *             "due_date": "2026-11-20",
+         *             "tags": [
+         *               "A tag"
+         *             ],
+         *             "project_id": null
+         *           }
+         *         },
+         *         {
+         *           "op": "delete",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+         *         }
+         *       ]
+         *     }
+         */
         'application/json': components['schemas']['TasksBulk']
       }
     }
@@ -1750,6 +2130,60 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "results": [
+           *         {
+           *           "status": 201,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *           "task": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *             "user_id": "ada",
+           *             "title": "A title",
+           *             "description": "A description",
+           *             "status": "pending",
+           *             "completed": false,
+           *             "completed_at": null,
+           *             "priority": "medium",
+           *             "due_date": "2026-11-20",
+           *             "tags": [
+           *               "A tag"
+           *             ],
+           *             "project_id": null,
+           *             "revision": 1795167000001,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 200,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "task": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *             "user_id": "ada",
+           *             "title": "A title",
+           *             "description": "A description",
+           *             "status": "pending",
+           *             "completed": false,
+           *             "completed_at": null,
+           *             "priority": "low",
+           *             "due_date": "2026-11-20",
+           *             "tags": [
+           *               "A tag"
+           *             ],
+           *             "project_id": null,
+           *             "revision": 1795167000002,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 204,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+           *         }
+           *       ]
+           *     }
+           */
           'application/json': components['schemas']['TasksBulkResults']
         }
       }
@@ -1795,6 +2229,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "pending",
+           *       "completed": false,
+           *       "completed_at": null,
+           *       "priority": "low",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -1837,6 +2291,20 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "title": "A title",
+         *       "description": "A description",
+         *       "status": "pending",
+         *       "completed": false,
+         *       "priority": "medium",
+         *       "due_date": "2026-11-20",
+         *       "tags": [
+         *         "A tag"
+         *       ],
+         *       "project_id": null
+         *     }
+         */
         'application/json': components['schemas']['TaskReplace']
       }
     }
@@ -1853,6 +2321,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "pending",
+           *       "completed": false,
+           *       "completed_at": null,
+           *       "priority": "low",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -1861,6 +2349,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -1933,6 +2426,20 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "title": "A title",
+         *       "description": "A description",
+         *       "status": "pending",
+         *       "completed": false,
+         *       "priority": "low",
+         *       "due_date": "2026-11-20",
+         *       "tags": [
+         *         "A tag"
+         *       ],
+         *       "project_id": null
+         *     }
+         */
         'application/json': components['schemas']['TaskUpdate']
       }
     }
@@ -1949,6 +2456,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "pending",
+           *       "completed": false,
+           *       "completed_at": null,
+           *       "priority": "low",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -1957,6 +2484,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -1998,6 +2530,7 @@ export interface operations {
       200: {
         headers: {
           ETag: components['headers']['ETag']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -2006,6 +2539,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "pending",
+           *       "completed": false,
+           *       "completed_at": null,
+           *       "priority": "medium",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -2014,6 +2567,12 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -2070,6 +2629,32 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "comments": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "user_id": "ada",
+           *           "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "body": "A body",
+           *           "revision": 1795167000001,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         },
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *           "user_id": "ada",
+           *           "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "body": "A body",
+           *           "revision": 1795167000002,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "count": 2,
+           *       "next_cursor": null
+           *     }
+           */
           'application/json': components['schemas']['CommentList']
         }
       }
@@ -2100,6 +2685,11 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "body": "A body"
+         *     }
+         */
         'application/json': components['schemas']['CommentCreate']
       }
     }
@@ -2110,6 +2700,7 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -2118,6 +2709,17 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *       "body": "A body",
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Comment']
         }
       }
@@ -2151,6 +2753,29 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "operations": [
+         *         {
+         *           "op": "create",
+         *           "data": {
+         *             "body": "A body"
+         *           }
+         *         },
+         *         {
+         *           "op": "update",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+         *           "data": {
+         *             "body": "A body"
+         *           }
+         *         },
+         *         {
+         *           "op": "delete",
+         *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+         *         }
+         *       ]
+         *     }
+         */
         'application/json': components['schemas']['CommentsBulk']
       }
     }
@@ -2167,6 +2792,42 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "results": [
+           *         {
+           *           "status": 201,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *           "comment": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000003",
+           *             "user_id": "ada",
+           *             "task_id": "01a1f84a-95c0-7000-8000-000000000004",
+           *             "body": "A body",
+           *             "revision": 1795167000001,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 200,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "comment": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *             "user_id": "ada",
+           *             "task_id": "01a1f84a-95c0-7000-8000-000000000004",
+           *             "body": "A body",
+           *             "revision": 1795167000002,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "status": 204,
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002"
+           *         }
+           *       ]
+           *     }
+           */
           'application/json': components['schemas']['CommentsBulkResults']
         }
       }
@@ -2214,6 +2875,17 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *       "body": "A body",
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Comment']
         }
       }
@@ -2258,6 +2930,11 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "body": "A body"
+         *     }
+         */
         'application/json': components['schemas']['CommentReplace']
       }
     }
@@ -2274,6 +2951,17 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *       "body": "A body",
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Comment']
         }
       }
@@ -2282,6 +2970,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -2358,6 +3051,11 @@ export interface operations {
     }
     requestBody: {
       content: {
+        /**
+         * @example {
+         *       "body": "A body"
+         *     }
+         */
         'application/json': components['schemas']['CommentUpdate']
       }
     }
@@ -2374,6 +3072,17 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *       "body": "A body",
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Comment']
         }
       }
@@ -2382,6 +3091,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -2425,6 +3139,7 @@ export interface operations {
       200: {
         headers: {
           ETag: components['headers']['ETag']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -2433,6 +3148,17 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *       "body": "A body",
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Comment']
         }
       }
@@ -2441,6 +3167,12 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -2487,6 +3219,26 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *       "user_id": "ada",
+           *       "title": "A title",
+           *       "description": "A description",
+           *       "status": "completed",
+           *       "completed": true,
+           *       "completed_at": "2026-11-20T09:30:00.000Z",
+           *       "priority": "medium",
+           *       "due_date": "2026-11-20",
+           *       "tags": [
+           *         "A tag"
+           *       ],
+           *       "project_id": null,
+           *       "revision": 1795167000001,
+           *       "created_at": "2026-11-20T09:30:00.000Z",
+           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *     }
+           */
           'application/json': components['schemas']['Task']
         }
       }
@@ -2495,6 +3247,11 @@ export interface operations {
         headers: {
           ETag: components['headers']['ETag']
           'Preference-Applied': components['headers']['Preference-Applied']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
           [name: string]: unknown
         }
         content?: never
@@ -2534,6 +3291,54 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "changes": [
+           *         {
+           *           "collection": "projects",
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "deleted": false,
+           *           "revision": 1795167000001,
+           *           "data": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *             "user_id": "ada",
+           *             "name": "A name",
+           *             "description": "A description",
+           *             "archived": false,
+           *             "revision": 1795167000001,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         },
+           *         {
+           *           "collection": "tasks",
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "deleted": false,
+           *           "revision": 1795167000002,
+           *           "data": {
+           *             "id": "01a1f84a-95c0-7000-8000-000000000002",
+           *             "user_id": "ada",
+           *             "title": "A title",
+           *             "description": "A description",
+           *             "status": "pending",
+           *             "completed": false,
+           *             "completed_at": null,
+           *             "priority": "medium",
+           *             "due_date": "2026-11-20",
+           *             "tags": [
+           *               "A tag"
+           *             ],
+           *             "project_id": null,
+           *             "revision": 1795167000002,
+           *             "created_at": "2026-11-20T09:30:00.000Z",
+           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *           }
+           *         }
+           *       ],
+           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMywic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDF9LHsiY29sbGVjdGlvbiI6InRhc2tzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDJ9XX0",
+           *       "has_more": false
+           *     }
+           */
           'application/json': components['schemas']['Changes']
         }
       }
@@ -2568,6 +3373,47 @@ export interface operations {
           [name: string]: unknown
         }
         content: {
+          /**
+           * @example {
+           *       "user_id": "ada",
+           *       "exported_at": "2026-11-20T09:30:00.000Z",
+           *       "account": null,
+           *       "sessions": [],
+           *       "projects": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "user_id": "ada",
+           *           "name": "A name",
+           *           "description": "A description",
+           *           "archived": false,
+           *           "revision": 1795167000001,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "tasks": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "user_id": "ada",
+           *           "title": "A title",
+           *           "description": "A description",
+           *           "status": "pending",
+           *           "completed": false,
+           *           "completed_at": null,
+           *           "priority": "medium",
+           *           "due_date": "2026-11-20",
+           *           "tags": [
+           *             "A tag"
+           *           ],
+           *           "project_id": null,
+           *           "revision": 1795167000002,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "comments": []
+           *     }
+           */
           'application/json': components['schemas']['Export']
         }
       }
