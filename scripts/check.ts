@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { build, type Plugin } from 'esbuild'
 import config from '../drizzle.config.ts'
 import { generateMigration } from './migrations.ts'
 import { startupMilliseconds } from './startup.ts'
@@ -10,6 +11,8 @@ import { wranglerEnvironment } from './wrangler.ts'
 
 /** The largest Worker, minified and gzipped, in bytes. */
 const MAX_BUNDLE = 104 * 1024
+/** The largest client, minified and gzipped with what it is built on, in bytes; what a resource adds to it not counted. */
+const MAX_CLIENT = 5 * 1024
 /** The CPU time a start may take, in milliseconds, and how many profiles may be taken to find one that shows it. */
 const MAX_STARTUP = 20
 const PROFILES = 8
@@ -41,6 +44,7 @@ const independent: Step[] = [
   generated('costs', 'costs', 'docs/costs.md'),
   generated('examples', 'examples', 'docs/examples.json'),
   generated('passwords', 'common-passwords', 'src/auth/common-passwords.ts'),
+  { name: 'client', run: clientFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
 ]
@@ -118,6 +122,43 @@ function generated(name: string, script: string, file: string): Step {
       return file
     },
   }
+}
+
+/** The client's types are those of the OpenAPI document, it type-checks where there is no Node, and it is small. */
+async function clientFresh(): Promise<string> {
+  const made = join(scratch, 'client')
+  mkdirSync(made)
+  await output('node', 'scripts/client.ts', made)
+  const source = join('client', 'src')
+  const stale = ['schema.ts', 'collections.ts'].filter(
+    (file) => readFileSync(join(made, file), 'utf8') !== readFileSync(join(source, file), 'utf8'),
+  )
+  if (stale.length) throw new Error(`Run npm run client and commit: ${stale.join(', ')}`)
+  await output('tsc', '--project', 'client')
+  const [engine, whole] = await Promise.all([clientSize(source, true), clientSize(source, false)])
+  const size = `${(engine / 1024).toFixed(2)} KiB gzipped`
+  if (engine > MAX_CLIENT) throw new Error(`${size}, more than ${MAX_CLIENT / 1024} KiB`)
+  return `${size} of ${MAX_CLIENT / 1024}, ${(whole / 1024).toFixed(2)} with the collections`
+}
+
+/** The client in a page of its own, with or without the table of collections. */
+async function clientSize(source: string, bare: boolean): Promise<number> {
+  const withoutTable: Plugin = {
+    name: 'without-table',
+    setup(bundler) {
+      const contents = 'export const collections = {}'
+      bundler.onLoad({ filter: /collections\.ts$/ }, () => ({ contents }))
+    },
+  }
+  const { outputFiles } = await build({
+    entryPoints: [join(source, 'index.ts')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+    plugins: bare ? [withoutTable] : [],
+  })
+  return outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).byteLength, 0)
 }
 
 function createdTables(migration: string): string[] {

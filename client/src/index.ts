@@ -1,0 +1,212 @@
+import {
+  createFinalURL,
+  mergeHeaders,
+  type FetchOptions,
+  type FetchResponse,
+  type ParseAs,
+} from 'openapi-fetch'
+import { accounts, outside, type Accounts, type AuthCall, type TokenSource } from './auth.ts'
+import { pagesOf, type Given } from './pages.ts'
+import { problemOf } from './problems.ts'
+import { revisions } from './revisions.ts'
+import { send, type Fetch, type Outgoing } from './retry.ts'
+import type { paths } from './schema.ts'
+import { memory, platform, type KeyValueStorage } from './storage.ts'
+import { localCopy, type LocalCopy, type SyncOptions } from './sync.ts'
+
+export type { Account, Accounts, AccountSession, EmailAndPassword, TokenSource } from './auth.ts'
+export type { Collections } from './collections.ts'
+export { OfflineError, ProblemError, type FieldError, type ProblemType } from './problems.ts'
+export type { Fetch } from './retry.ts'
+export type { components, paths } from './schema.ts'
+export type { KeyValueStorage } from './storage.ts'
+export type { Change, Collection, Conflict, LocalCopy, Row, SyncOptions } from './sync.ts'
+
+/** How to reach an API, and as whom. */
+export interface ClientOptions {
+  /** Where the deployment is: `https://api.example.com`; by default where the page came from. */
+  baseUrl?: string
+  /** Your own identity provider's access token, or what gets it. Without, the API's own accounts: `login` and so on. */
+  token?: TokenSource
+  /** Keeps tokens in HttpOnly cookies instead of `storage`. */
+  cookies?: boolean
+  /** Where the tokens of `login` are kept; by default in memory. */
+  storage?: KeyValueStorage
+  /** Called when the session has ended: sign in again. */
+  onSignedOut?: () => void
+  /** Whose rows, for an admin; by default the caller's own. */
+  userId?: string
+  /** How many times a request that can be sent again safely is; 3 by default. */
+  retries?: number
+  /** The first wait before that, in milliseconds, doubled each time and random below; 500 by default. */
+  backoff?: number
+  fetch?: Fetch
+}
+
+type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+type PathsWith<Name extends HttpMethod> = {
+  [Path in keyof paths]: paths[Path] extends Record<Name, object> ? Path : never
+}[keyof paths]
+
+type Operation<Path extends keyof paths, Name extends HttpMethod> = NonNullable<
+  paths[Path][Name & keyof paths[Path]]
+>
+
+/** What openapi-fetch lets a request choose and this client does not. */
+type Fixed = 'baseUrl' | 'fetch' | 'middleware' | 'querySerializer' | 'bodySerializer' | 'pathSerializer'
+
+/** What a request takes, openapi-fetch's own: `params`, `body`, `headers`, `signal`… */
+type Init<Of, As> = Omit<FetchOptions<Of>, 'parseAs' | Fixed> & { parseAs?: As }
+type Arguments<Of, As> = Partial<Init<Of, As>> extends Init<Of, As> ? [Init<Of, As>?] : [Init<Of, As>]
+type Data<Of extends Record<string | number, unknown>, As> = NonNullable<
+  FetchResponse<Of, { parseAs: As }, `${string}/${string}`>['data']
+>
+
+/** Calls an operation. Resolves to what it answers with; throws `ProblemError` or `OfflineError`. */
+export type Method<Name extends HttpMethod> = <Path extends PathsWith<Name>, As extends ParseAs = 'json'>(
+  path: Path,
+  ...init: Arguments<Operation<Path, Name>, As>
+) => Promise<Data<Operation<Path, Name>, As>>
+
+type RowIn<Path extends ListPath> = Rows<Data<Operation<Path, 'get'>, 'json'>>
+type Rows<Page> = Extract<Page[keyof Page], readonly object[]>[number]
+type ListPath = {
+  [Path in PathsWith<'get'>]: 'next_cursor' extends keyof Data<Operation<Path, 'get'>, 'json'> ? Path : never
+}[PathsWith<'get'>]
+
+/** A client of one user's rows. Paths are those of the API after `/api/{user_id}`. */
+export interface Client extends Accounts {
+  get: Method<'get'>
+  post: Method<'post'>
+  put: Method<'put'>
+  patch: Method<'patch'>
+  delete: Method<'delete'>
+  /** Every row of a list, page by page as it is asked for. */
+  list<Path extends ListPath>(
+    path: Path,
+    ...init: Arguments<Operation<Path, 'get'>, 'json'>
+  ): AsyncGenerator<RowIn<Path>, void>
+  /** Erases the user's account and every row it owns, at once and for good. */
+  erase(): Promise<void>
+  /** A local copy of everything the user has, that can be written to offline. */
+  sync(options?: SyncOptions): Promise<LocalCopy>
+}
+
+/** Makes a {@link Client}. */
+export function createClient({
+  baseUrl = platform.location?.origin ?? '',
+  token,
+  cookies = false,
+  storage = memory(),
+  onSignedOut,
+  userId = 'me',
+  retries = 3,
+  backoff = 500,
+  fetch = (ready) => globalThis.fetch(ready),
+}: ClientOptions = {}): Client {
+  const origin = baseUrl.replace(/\/$/, '')
+  const seen = revisions()
+  const retrying = { fetch, retries, backoff }
+  let bookmark = ''
+
+  const own = accounts(callAuth, `freehold:${origin}`, storage, cookies, onSignedOut)
+  const credentials = token === undefined ? own : outside(token)
+
+  /** Sends a request and reads the answer. */
+  async function exchange(
+    deliver: (request: Outgoing) => Promise<Response>,
+    method: HttpMethod,
+    path: string,
+    { params = {}, body, headers, parseAs = 'json', ...init }: Given = {},
+  ): Promise<unknown> {
+    const response = await deliver({
+      ...(cookies && { credentials: 'include' }),
+      ...init,
+      url: createFinalURL(path, { baseUrl: origin, params, querySerializer, pathSerializer }),
+      method: method.toUpperCase(),
+      headers: mergeHeaders(body && { 'Content-Type': 'application/json' }, headers, params.header),
+      body: body ? JSON.stringify(body) : null,
+    })
+    if (!response.ok) throw await problemOf(response)
+    if (parseAs === 'stream') return response.body
+    return response.status === 204 ? undefined : response[parseAs]()
+  }
+
+  async function sendSigned(request: Outgoing): Promise<Response> {
+    const { headers, method } = request
+    const offer = (name: string, value: string | undefined) => {
+      if (value && !headers.has(name)) headers.set(name, value)
+    }
+    if (method === 'POST') offer('Idempotency-Key', crypto.randomUUID())
+    offer('If-Match', seen.ifMatch(request))
+    offer('x-d1-bookmark', bookmark)
+    let access: string | undefined
+    const signed = async () => {
+      access = await credentials.token()
+      if (access) headers.set('Authorization', `Bearer ${access}`)
+      return send(request, retrying)
+    }
+    let response = await signed()
+    if (response.status === 401 && (await credentials.renew(access))) response = await signed()
+    // Bookmarks sort as text, and the answers of parallel requests come in any order.
+    const reached = response.headers.get('x-d1-bookmark') ?? ''
+    if (reached > bookmark) bookmark = reached
+    if (response.ok) seen.forget(request)
+    return response
+  }
+
+  /** What signs in or out sends no access token. Refreshing again is safe: a lost answer is given again. */
+  const sendOpen = (request: Outgoing) => send(request, retrying, /(refresh|logout)$/.test(request.url))
+
+  function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
+  function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {
+    return exchange(bare ? sendOpen : sendSigned, method, `/api/auth${path}`, { body })
+  }
+
+  function call<Result>(method: HttpMethod, path: string, given?: Given): Promise<Result>
+  async function call(method: HttpMethod, path: string, given?: Given): Promise<unknown> {
+    const data = await exchange(sendSigned, method, `/api/v1/${encodeURIComponent(userId)}${path}`, given)
+    seen.learn(data)
+    return data
+  }
+
+  function method<Name extends HttpMethod>(name: Name): Method<Name>
+  function method(name: HttpMethod): unknown {
+    return (path: string, given?: Given) => call(name, path, given)
+  }
+
+  function list<Path extends ListPath>(
+    path: Path,
+    ...init: Arguments<Operation<Path, 'get'>, 'json'>
+  ): AsyncGenerator<RowIn<Path>, void>
+  function list(path: string, given?: Given): AsyncGenerator<unknown, void> {
+    return pagesOf(call, path, given)
+  }
+
+  return {
+    ...own,
+    get: method('get'),
+    post: method('post'),
+    put: method('put'),
+    patch: method('patch'),
+    delete: method('delete'),
+    list,
+    async erase() {
+      await call('delete', '')
+      if (userId === 'me') await own.forget()
+    },
+    sync: async (options = {}) => {
+      const user = options.user ?? (await credentials.subject()) ?? (await own.me()).id
+      return localCopy(call, credentials.subject, `freehold:${origin}:${userId}:${user}`, user, options)
+    },
+  }
+}
+
+function pathSerializer(path: string, values: Record<string, unknown>): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])))
+}
+
+function querySerializer(query: object): string {
+  return String(new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined)))
+}

@@ -1,0 +1,107 @@
+import { OfflineError, problemOf } from './problems.ts'
+import { parse } from './storage.ts'
+
+/** Sends a request. */
+export type Fetch = (request: Request) => Promise<Response>
+
+/** A request before it is made: each try makes it anew. */
+export interface Outgoing extends Omit<RequestInit, 'method' | 'headers' | 'body'> {
+  url: string
+  method: string
+  headers: Headers
+  body: string | null
+}
+
+/** How long it waits for a server that says when to come back, in milliseconds; a longer wait is the caller's to take. */
+const LONGEST_WAIT = 30_000
+
+/** How a request may be sent again. */
+export interface Retrying {
+  fetch: Fetch
+  /** How many times more. */
+  retries: number
+  /** The longest first wait, in milliseconds; it doubles each time, and the actual one is random below it (full jitter). */
+  backoff: number
+}
+
+/**
+ * Sends a request, again after network errors, 429, 503 and 504, if that cannot do twice what was asked once. Resolves
+ * to any other answer; throws `OfflineError`, or a `ProblemError` when it gives up.
+ */
+export async function send(
+  request: Outgoing,
+  { fetch, retries, backoff }: Retrying,
+  repeatable = isRepeatable(request),
+): Promise<Response> {
+  const { signal, url } = request
+  for (let attempt = 0, unsure = false; ; attempt += 1) {
+    let response: Response | undefined
+    let cause: unknown
+    try {
+      response = await fetch(new Request(url, request))
+    } catch (error) {
+      cause = error
+    }
+    signal?.throwIfAborted()
+    if (response && ![429, 503, 504].includes(response.status)) {
+      return unsure ? settled(request, response, fetch) : response
+    }
+    // Over its limit, the server has done nothing; otherwise it may have done everything but answer.
+    const refused = response?.status === 429
+    const asked = waitOf(response)
+    if (attempt >= retries || !(refused || repeatable) || asked > LONGEST_WAIT) {
+      throw response ? await problemOf(response) : new OfflineError('No answer', { cause })
+    }
+    unsure ||= !refused
+    await sleep(asked + Math.random() * backoff * 2 ** attempt, signal)
+    signal?.throwIfAborted()
+  }
+}
+
+/**
+ * Whether doing it twice is doing it once: by its method (RFC 9110 §9.2.2), by its key or precondition, or because it
+ * sets fields. A PATCH without either is a toggle.
+ */
+function isRepeatable({ method, headers, body }: Outgoing): boolean {
+  const matched = headers.get('If-Match') ?? '*'
+  return method === 'POST'
+    ? headers.has('Idempotency-Key')
+    : method !== 'PATCH' || matched !== '*' || body !== null
+}
+
+/** The answer to a write that may have been done by a try before: then it is gone already, or changed by ourselves. */
+async function settled(request: Outgoing, response: Response, fetch: Fetch): Promise<Response> {
+  const { method, url, headers, body } = request
+  if (method === 'DELETE' && response.status === 404) return new Response(null, { status: 204 })
+  if (response.status !== 412 || body === null) return response
+  headers.delete('If-Match')
+  const answer = await fetch(new Request(url, { ...request, method: 'GET', body: null }))
+  return answer.ok && holds(await answer.clone().json(), parse(body)) ? answer : response
+}
+
+/** Whether a row has all of these fields' values. */
+export function holds(row: object, fields: object): boolean {
+  const have = new Map(Object.entries(row))
+  return Object.entries(fields).every(
+    ([name, value]) => JSON.stringify(have.get(name)) === JSON.stringify(value),
+  )
+}
+
+/** `Retry-After` (RFC 9110 §10.2.3) in milliseconds: seconds, or a date. */
+function waitOf(response: Response | undefined): number {
+  const after = response?.headers.get('Retry-After')
+  if (!after) return 0
+  return Math.max(0, Number(after) * 1000 || Date.parse(after) - Date.now() || 0)
+}
+
+function sleep(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds)
+    signal?.addEventListener('abort', done)
+  })
+}
