@@ -157,11 +157,11 @@ function settledId(n: number): string {
   return `${high}-${low}-7000-8000-${String(n).padStart(12, '0')}`
 }
 
-/** A time as far from then as it was from now, to the minute. */
+/** A time as far from then as it was from now, to the hour. */
 function settledTime(text: string): string {
   const time = Date.parse(text)
-  const minutes = time === THEN ? 0 : Math.round((time - NOW) / 60_000)
-  return new Date(THEN + minutes * 60_000).toISOString()
+  const hours = time === THEN ? 0 : Math.round((time - NOW) / 3_600_000)
+  return new Date(THEN + hours * 3_600_000).toISOString()
 }
 
 function mediaType(headers: Headers): string {

@@ -1228,7 +1228,7 @@ export interface components {
     'Set-Cookie': string
     /**
      * @description What to save it as (RFC 6266).
-     * @example attachment; filename="export-2026-11-21.json"
+     * @example attachment; filename="export-2026-11-20.json"
      */
     'Content-Disposition': string
     /**
@@ -1311,20 +1311,11 @@ export interface operations {
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
            *           "updated_at": "2026-11-20T09:30:00.000Z"
-           *         },
-           *         {
-           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
-           *           "user_id": "ada",
-           *           "name": "A name",
-           *           "description": "A description",
-           *           "archived": false,
-           *           "revision": 1795167000002,
-           *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
            *         }
            *       ],
-           *       "count": 2,
-           *       "next_cursor": null
+           *       "count": 1,
+           *       "next_cursor": null,
+           *       "total": 2
            *     }
            */
           'application/json': components['schemas']['ProjectList']
@@ -1941,28 +1932,11 @@ export interface operations {
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
            *           "updated_at": "2026-11-20T09:30:00.000Z"
-           *         },
-           *         {
-           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
-           *           "user_id": "ada",
-           *           "title": "A title",
-           *           "description": "A description",
-           *           "status": "pending",
-           *           "completed": false,
-           *           "completed_at": null,
-           *           "priority": "medium",
-           *           "due_date": "2026-11-20",
-           *           "tags": [
-           *             "A tag"
-           *           ],
-           *           "project_id": null,
-           *           "revision": 1795167000002,
-           *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
            *         }
            *       ],
-           *       "count": 2,
-           *       "next_cursor": null
+           *       "count": 1,
+           *       "next_cursor": null,
+           *       "total": 2
            *     }
            */
           'application/json': components['schemas']['TaskList']
@@ -2640,19 +2614,11 @@ export interface operations {
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
            *           "updated_at": "2026-11-20T09:30:00.000Z"
-           *         },
-           *         {
-           *           "id": "01a1f84a-95c0-7000-8000-000000000003",
-           *           "user_id": "ada",
-           *           "task_id": "01a1f84a-95c0-7000-8000-000000000002",
-           *           "body": "A body",
-           *           "revision": 1795167000002,
-           *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
            *         }
            *       ],
-           *       "count": 2,
-           *       "next_cursor": null
+           *       "count": 1,
+           *       "next_cursor": null,
+           *       "total": 2
            *     }
            */
           'application/json': components['schemas']['CommentList']
@@ -3309,34 +3275,10 @@ export interface operations {
            *             "created_at": "2026-11-20T09:30:00.000Z",
            *             "updated_at": "2026-11-20T09:30:00.000Z"
            *           }
-           *         },
-           *         {
-           *           "collection": "tasks",
-           *           "id": "01a1f84a-95c0-7000-8000-000000000002",
-           *           "deleted": false,
-           *           "revision": 1795167000002,
-           *           "data": {
-           *             "id": "01a1f84a-95c0-7000-8000-000000000002",
-           *             "user_id": "ada",
-           *             "title": "A title",
-           *             "description": "A description",
-           *             "status": "pending",
-           *             "completed": false,
-           *             "completed_at": null,
-           *             "priority": "medium",
-           *             "due_date": "2026-11-20",
-           *             "tags": [
-           *               "A tag"
-           *             ],
-           *             "project_id": null,
-           *             "revision": 1795167000002,
-           *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
-           *           }
            *         }
            *       ],
-           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMywic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDF9LHsiY29sbGVjdGlvbiI6InRhc2tzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDJ9XX0",
-           *       "has_more": false
+           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMiwic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDF9XX0",
+           *       "has_more": true
            *     }
            */
           'application/json': components['schemas']['Changes']
