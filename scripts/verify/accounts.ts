@@ -163,7 +163,7 @@ export async function accounts(run: Run): Promise<void> {
     await reads(other, 401)
     await reads(account, 200)
     expectProblem(await auth(client, 'POST', '/login', { email: account.email, password: old }), 401)
-    await login(client, account)
+    await login(client, { email: account.email, password })
   })
 
   await check(

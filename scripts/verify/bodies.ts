@@ -38,7 +38,7 @@ export function newId(): string {
 const GUESSES = ['2026-11-20', '2026-11-20T09:30:00.000Z', 'https://example.com/', 'a@example.com', 'a', '1']
 
 /** Values a field of this schema may take, the likeliest first. Texts start with a marker where they can. */
-export function valuesOf(schema: Schema, text: string): unknown[] {
+function valuesOf(schema: Schema, text: string): unknown[] {
   const { type, anyOf, oneOf, items, examples = [] } = schema
   const types = new Set([type ?? []].flat())
   if (schema.const !== undefined) return [schema.const]

@@ -61,6 +61,6 @@ export function parsedAs<Output>(schema: z.ZodType<Output>, answer: Answer, what
 }
 
 /** A value as a message shows it. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing')
 }

@@ -63,7 +63,7 @@ export const FAULTS: readonly Fault[] = [
     plant: () => async (request, forward) => {
       const reply = await forward(request)
       const open =
-        reply.status === 403 && request.method === 'GET' && /^\/api\/a-[^/]+\/projects$/.test(request.path)
+        reply.status === 403 && request.method === 'GET' && /^\/api\/a-[\w-]+\/projects$/.test(request.path)
       return open ? forward({ ...request, path: '/api/me/projects' }) : reply
     },
   },

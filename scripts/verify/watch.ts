@@ -114,7 +114,7 @@ const RULES: readonly Rule[] = [
       if (status !== 401) return undefined
       const came = headers.get('WWW-Authenticate') ?? ''
       const authorization = sent.headers?.Authorization ?? ''
-      const token = /^bearer +\S/i.test(authorization)
+      const token = sent.as !== undefined || /^bearer +\S/i.test(authorization)
       const expected = token ? 'Bearer error="invalid_token"' : 'Bearer'
       const told = /error="invalid_token"/.test(came)
       // A scheme without a token is either, and so is a refresh token in a body.

@@ -173,7 +173,7 @@ export async function writes(run: Run): Promise<void> {
 }
 
 /** The writable fields of a row. */
-export function written({ resource }: Rows, row: Row): Body {
+function written({ resource }: Rows, row: Row): Body {
   return Object.fromEntries(Object.keys(resource.writable).map((name) => [name, row[name]]))
 }
 
