@@ -20,8 +20,7 @@ CREATE TABLE `users` (
 	`password_hash` text NOT NULL,
 	`role` text DEFAULT 'user' NOT NULL,
 	`created_at` text NOT NULL,
-	`updated_at` text NOT NULL,
-	CONSTRAINT "users_role" CHECK("users"."role" IN ('user', 'admin'))
+	`updated_at` text NOT NULL
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE UNIQUE INDEX `users_email` ON `users` (`email`);

@@ -42,7 +42,6 @@ const independent: Step[] = [
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
   generated('costs', 'costs', 'docs/costs.md'),
-  generated('examples', 'examples', 'docs/examples.json'),
   generated('passwords', 'common-passwords', 'src/auth/common-passwords.ts'),
   { name: 'client', run: clientFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },

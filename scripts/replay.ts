@@ -86,13 +86,17 @@ async function fill(db: D1Database, table: string, references: ReadonlySet<strin
   if (await db.prepare(`SELECT 1 AS found FROM "${table}" LIMIT 1`).first()) return
   const { results } = await db.prepare(`SELECT * FROM pragma_table_xinfo(?)`).bind(table).all<Column>()
   const columns = results.filter(({ hidden }) => hidden === 0)
+  // A table of users has one row for each, under their id.
+  const own = columns.some(({ name }) => name === 'user_id') ? 'user_id' : 'id'
   const inserts = USERS.flatMap((user) =>
-    Array.from({ length: ROWS }, (_, row) =>
+    Array.from({ length: own === 'id' ? 1 : ROWS }, (_, row) =>
       db
         .prepare(
           `INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join()}) VALUES (${columns.map(() => '?').join()})`,
         )
-        .bind(...columns.map((column) => valueFor(column, user, row, references))),
+        .bind(
+          ...columns.map((column) => (column.name === own ? user : valueFor(column, user, row, references))),
+        ),
     ),
   )
   await db.batch(inserts)
@@ -105,8 +109,11 @@ function valueFor(
   row: number,
   references: ReadonlySet<string>,
 ) {
-  if (name === 'user_id') return user
   if (pk || references.has(name)) return `row-${row}`
   if (name === 'deleted_at' || (!notnull && row === 0)) return null
-  return /int|real/i.test(type) ? row : type.toLowerCase() === 'blob' ? new Uint8Array([row]) : '[]'
+  return /int|real/i.test(type)
+    ? row
+    : type.toLowerCase() === 'blob'
+      ? new Uint8Array([row])
+      : JSON.stringify([`${user} ${row}`])
 }

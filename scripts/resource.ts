@@ -91,8 +91,9 @@ function generate(): void {
     writeFileSync(contents, index)
     execFileSync('oxfmt', [file, contents], { stdio: 'ignore', cwd: root })
     run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
-    run('node', join(import.meta.dirname, 'examples.ts'))
+    run('node', join(import.meta.dirname, 'examples.ts'), '--new')
     run('node', join(import.meta.dirname, 'docs.ts'))
+    run('node', join(import.meta.dirname, 'client.ts'))
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
@@ -100,13 +101,14 @@ function generate(): void {
     cpSync(join(backup, 'migrations'), migrations, { recursive: true })
     cpSync(join(backup, 'examples.json'), examples)
     run('node', join(import.meta.dirname, 'docs.ts'))
+    run('node', join(import.meta.dirname, 'client.ts'))
     throw error
   } finally {
     rmSync(backup, { recursive: true })
   }
   const above = options.under ? find(options.under) : undefined
   const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
-  console.log(`Wrote src/resources/${name}.ts and added it to src/resources/index.ts and public/openapi.json.
+  console.log(`Wrote src/resources/${name}.ts and added it to src/resources/index.ts, public/openapi.json and client/.
 Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
 }
 

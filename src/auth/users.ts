@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { check, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { Row } from '../database.ts'
 import { lazily } from '../lazily.ts'
 import { NOW } from '../resource.ts'
@@ -21,10 +21,7 @@ export const users = sqliteTable(
     created_at: text().notNull(),
     updated_at: text().notNull(),
   },
-  (table) => [
-    uniqueIndex('users_email').on(table.email),
-    check('users_role', sql`${table.role} IN ('user', 'admin')`),
-  ],
+  (table) => [uniqueIndex('users_email').on(table.email)],
 )
 
 /** What a client sees of an account. */

@@ -63,10 +63,10 @@ async function send(page: Page, method: string, path: string, body?: object, ext
 }
 
 /** Headers that are for the browser, not for scripts. */
-const NOT_FOR_SCRIPTS = ['set-cookie', 'content-disposition']
+const NOT_FOR_SCRIPTS = new Set(['set-cookie', 'content-disposition'])
 const EXPOSED = Object.keys(document.components.headers)
   .map((name) => name.toLowerCase())
-  .filter((name) => !NOT_FOR_SCRIPTS.includes(name))
+  .filter((name) => !NOT_FOR_SCRIPTS.has(name))
 
 test('a page of an allowed origin uses every verb with credentials, and reads every header of the contract', async () => {
   const origin = `http://localhost:${port}`

@@ -9,6 +9,7 @@ const PARTS = [
   'scripts',
   'migrations',
   'public',
+  'client',
   'docs',
   'drizzle.config.ts',
   'package.json',
@@ -19,8 +20,10 @@ const PARTS = [
 export function newProject() {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-project-'))
   for (const part of [...PARTS, 'wrangler.toml', '.oxfmtrc.json']) {
-    cpSync(join(root, part), join(folder, part), { recursive: true })
+    const filter = (path: string) => !/node_modules|client.dist/.test(path.slice(root.length))
+    cpSync(join(root, part), join(folder, part), { recursive: true, filter })
   }
+  symlinkSync(join(root, 'client', 'node_modules'), join(folder, 'client', 'node_modules'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   const path = join(root, 'node_modules', '.bin') + delimiter + process.env.PATH
 
