@@ -20,12 +20,12 @@ test('a new column is added to the table, whose rows stay', () => {
   project.edit(projects, 'description: column(),', 'description: column(),\n  color: column(),')
   const { status, output } = project.run('migrate-new.ts', '--name', 'color')
   expect([status, output]).toEqual([0, expect.stringContaining('none was lost')])
-  expect(project.read('migrations/0003_color.sql')).toBe('ALTER TABLE `projects` ADD `color` text;')
+  expect(project.migration('color')).toBe('ALTER TABLE `projects` ADD `color` text;')
 })
 
 test('a new child table has its index and is strict and without rowids', () => {
   project.run('resource.ts', 'subtasks', 'title:string', '--under', 'tasks')
-  const sql = project.read('migrations/0003_subtasks.sql')
+  const sql = project.migration('subtasks')
   expect(sql).toContain(') STRICT, WITHOUT ROWID;')
   expect(sql).toContain('CREATE INDEX `subtasks_task_id` ON `subtasks` (`user_id`,`task_id`)')
 })
@@ -38,7 +38,7 @@ test('an index is added to the table it is declared for', () => {
   )
   const { status, output } = project.run('migrate-new.ts', '--name', 'index')
   expect([status, output]).toEqual([0, expect.stringContaining('none was lost')])
-  expect(project.read('migrations/0003_index.sql')).toBe(
+  expect(project.migration('index')).toBe(
     'CREATE INDEX `projects_by_archived` ON `projects` (`user_id`,`archived`);',
   )
 })
@@ -60,7 +60,7 @@ test('a column made nullable rebuilds its table: refused until named, then no ro
     'tasks',
   )
   expect([status, output]).toEqual([0, expect.stringContaining('none was lost')])
-  const sql = project.read('migrations/0003_nullable.sql')
+  const sql = project.migration('nullable')
   expect(sql).toContain('PRAGMA defer_foreign_keys=ON')
   expect(sql).not.toMatch(/INSERT INTO `__new_tasks`\([^)]*"completed",/)
 })
@@ -71,7 +71,7 @@ test('a dropped column is refused until its table is named', () => {
   project.edit(projects, `['name', 'description']`, `['name']`)
   expect(project.run('migrate-new.ts', '--name', 'drop').status).toBe(1)
   expect(project.run('migrate-new.ts', '--name', 'drop', '--accept-data-loss', 'projects').status).toBe(0)
-  expect(project.read('migrations/0003_drop.sql')).toBe('ALTER TABLE `projects` DROP COLUMN `description`;')
+  expect(project.migration('drop')).toBe('ALTER TABLE `projects` DROP COLUMN `description`;')
 })
 
 test('a migration that rows in the tables contradict is refused, and nothing is written', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -33,6 +33,8 @@ export function newProject() {
       cwd: folder,
       encoding: 'utf8',
       env: { ...process.env, PATH: path },
+      // A test's own timeout cannot end what blocks.
+      timeout: 50_000,
     })
     return { status, output: stdout + stderr }
   }
@@ -40,6 +42,13 @@ export function newProject() {
   return {
     run,
     read: (file: string) => readFileSync(join(folder, file), 'utf8'),
+    /** The migration of this name, whatever its number. */
+    migration(name: string) {
+      const folderOf = join(folder, 'migrations')
+      const file = readdirSync(folderOf).find((each) => each.endsWith(`_${name}.sql`))
+      if (!file) throw new Error(`there is no migration ${name}`)
+      return readFileSync(join(folderOf, file), 'utf8')
+    },
     /** Replaces a text that must be there. */
     edit(file: string, from: string, to: string) {
       const before = readFileSync(join(folder, file), 'utf8')

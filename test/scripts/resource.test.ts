@@ -24,7 +24,7 @@ test('one command writes the declaration, the table of contents, the migration a
   expect([status, output]).toEqual([0, expect.stringContaining('/api/me/tasks/{task_id}/notes')])
   expect(project.read('src/resources/index.ts')).toContain('[projects, tasks, comments, notes]')
   expect(project.read('src/resources/notes.ts')).toContain('task_id: parent(tasks)')
-  expect(project.read('migrations/0004_notes.sql')).toContain('CREATE TABLE `notes`')
+  expect(project.migration('notes')).toContain('CREATE TABLE `notes`')
   const { paths } = JSON.parse(project.read('public/openapi.json'))
   expect(project.read('client/src/collections.ts')).toContain('NoteCreate')
   expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/notes/{id}/restore')
