@@ -7,6 +7,8 @@ import { wranglerEnvironment } from './wrangler.ts'
 /** A `wrangler dev` of its own, on data that outlives it. */
 export interface Server {
   url: string
+  /** CPU time that its workerd has taken so far, in seconds; to the second, as `ps` tells. */
+  cpu(): number
   /** Ends the workerd under it with SIGKILL, as a power cut would, then the rest of it. */
   crash(): Promise<void>
   /** Ends it in good order. */
@@ -41,8 +43,9 @@ export async function startServer(folder: string): Promise<Server> {
   }
   return {
     url,
+    cpu: () => workersOf(child).reduce((sum, { cpu }) => sum + cpu, 0),
     async crash() {
-      const workers = descendantsOf(child.pid).filter(({ name }) => /workerd/.test(name))
+      const workers = workersOf(child)
       if (!workers.length) throw new Error('no workerd under wrangler dev')
       for (const { pid } of workers) process.kill(pid, 'SIGKILL')
       await end(child)
@@ -73,14 +76,26 @@ interface Process {
   pid: number
   parent: number
   name: string
+  /** CPU time, in seconds. */
+  cpu: number
 }
 
 function processes(): Process[] {
-  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,comm='], { encoding: 'utf8' })
+  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,cputime=,comm='], { encoding: 'utf8' })
     .split('\n')
-    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+([\d:.-]+)\s+(.*)$/.exec(line))
     .filter((match) => match !== null)
-    .map(([, pid, parent, name = '']) => ({ pid: Number(pid), parent: Number(parent), name }))
+    .map(([, pid, parent, cpu = '', name = '']) => ({
+      pid: Number(pid),
+      parent: Number(parent),
+      name,
+      // [dd-]hh:mm:ss
+      cpu: cpu.split(/[:-]/).reduce((sum, part) => sum * 60 + Number(part), 0),
+    }))
+}
+
+function workersOf({ pid }: ChildProcess): Process[] {
+  return descendantsOf(pid).filter(({ name }) => /workerd/.test(name))
 }
 
 function descendantsOf(root: number | undefined): Process[] {

@@ -32,6 +32,7 @@ try {
   await check('logout in a storm of reads: no 2xx begun after its answer', ROUNDS, logout)
   await check('change of password in a storm of logins: no session of the old one is left', ROUNDS, change)
   await check(`login for known and unknown e-mails, ${SAMPLES} of each: the same time`, 1, loginTimes)
+  await check(`CPU of ${SAMPLES} registrations, logins, refreshes and reads`, 1, cpu)
 } finally {
   await server.stop()
   rmSync(folder, { recursive: true, force: true })
@@ -148,6 +149,38 @@ async function loginTimes() {
   )
   // Less than one in a thousand, were they the same.
   must(Math.abs(score) < 3.3, 'they can be told apart')
+  return { samples: SAMPLES }
+}
+
+async function cpu() {
+  const taken = async (request: (at: number) => Promise<{ status: number }>) => {
+    const before = server.cpu()
+    for (let at = 0; at < SAMPLES; at += 1) {
+      const { status } = await request(at)
+      must(status < 300, String(status))
+    }
+    return ((server.cpu() - before) * 1000) / SAMPLES
+  }
+  const emails = Array.from({ length: SAMPLES }, newEmail)
+  const body = (at: number) => ({ email: emails[at], password: PASSWORD })
+  const registering = await taken((at) => send('POST', '/api/auth/register', body(at)))
+  const loggingIn = await taken((at) => send('POST', '/api/auth/login', body(at)))
+  let mine = await login(emails[0] ?? '')
+  const refreshing = await taken(async () => {
+    const answer = await refresh(mine.refresh_token)
+    mine = pair.parse(JSON.parse(answer.text))
+    return answer
+  })
+  const reading = await taken(() => read(mine.access_token))
+  const line = Object.entries({
+    register: registering,
+    'log in': loggingIn,
+    refresh: refreshing,
+    read: reading,
+  })
+  console.log(
+    `      ms of workerd's CPU each, D1 included: ${line.map(([what, ms]) => `${what} ${ms.toFixed(0)}`).join(', ')}`,
+  )
   return { samples: SAMPLES }
 }
 

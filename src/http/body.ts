@@ -50,7 +50,9 @@ export async function readOptionalJson<Output>(c: Context<App>, schema: z.ZodTyp
 
 /** The fields of a form, `application/x-www-form-urlencoded`, validated. Throws `invalid_body`. */
 export async function readForm<Output>(c: Context<App>, schema: z.ZodType<Output>): Promise<Output> {
-  return parsed(schema, Object.fromEntries(new URLSearchParams(await c.req.text())))
+  // Not .text(), which warns of a media type that is not called text.
+  const form = new TextDecoder().decode(await c.req.arrayBuffer())
+  return parsed(schema, Object.fromEntries(new URLSearchParams(form)))
 }
 
 /** The body's media type, without its parameters. */
