@@ -34,7 +34,9 @@ export function say(text: string, label = '', act?: () => unknown, kept = false)
     act?.()
   }
   find('.close', HTMLButtonElement, message).onclick = close
-  message.onkeydown = ({ key }) => key === 'Escape' && close()
+  message.onkeydown = ({ key }) => {
+    if (key === 'Escape') close()
+  }
   find('#messages', HTMLElement).append(message)
   if (kept) return
   action.focus()

@@ -15,7 +15,9 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
   fields.email.focus()
 
   function choose(): void {
-    note.textContent = isNew ? 'Make an account: an e-mail and a password will do.' : 'Welcome back.'
+    note.textContent = isNew
+      ? 'They keep up with each other, and work while the server is away. Create an account to try.'
+      : 'Log in to go on where you were.'
     submit.textContent = isNew ? 'Create account' : 'Log in'
     other.textContent = isNew ? 'I have an account' : 'I am new here'
     fields.password.autocomplete = isNew ? 'new-password' : 'current-password'

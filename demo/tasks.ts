@@ -99,7 +99,9 @@ function newItem(copy: LocalCopy, id: string): Element {
     else sayChanged(titleNow(), save)
   }
   form.onreset = close
-  form.onkeydown = ({ key }) => key === 'Escape' && close()
+  form.onkeydown = ({ key }) => {
+    if (key === 'Escape') close()
+  }
   return item
 }
 
@@ -115,5 +117,5 @@ export function sayConflict(copy: LocalCopy, { change: { op, id, data = {} }, pr
 }
 
 function sayChanged(title: string, again: () => unknown): void {
-  say(`Changed elsewhere meanwhile to “${title}”. That was kept.`, 'Apply mine again', again, true)
+  say(`“${title}” was changed elsewhere first, and that was kept.`, 'Apply mine again', again, true)
 }
