@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { seriousFaults } from './axe.ts'
+import { faultsIn } from './axe.ts'
 import { screenshot, useBrowser } from './browser.ts'
 
 const chromium = useBrowser()
@@ -298,16 +298,16 @@ test.each(SETTINGS)('the demonstration is accessible: $name', async ({ name, ...
   const { page, faults, close } = await chromium.open(chromium.url, options)
   await page.getByLabel('E-mail').waitFor()
   await screenshot(page, `demo, new, ${name}`)
-  expect.soft(await seriousFaults(page)).toEqual([])
+  expect.soft(await faultsIn(page)).toEqual([])
   await page.getByLabel('E-mail').fill('ada@')
   await page.getByLabel('Password').fill('password')
   await button(page, 'Create account').click()
   await page.getByText('It must be an e-mail address.').waitFor()
   await screenshot(page, `demo, refused, ${name}`)
-  expect.soft(await seriousFaults(page)).toEqual([])
+  expect.soft(await faultsIn(page)).toEqual([])
   await register(page)
   await screenshot(page, `demo, empty, ${name}`)
-  expect.soft(await seriousFaults(page)).toEqual([])
+  expect.soft(await faultsIn(page)).toEqual([])
   for (const title of [
     'Return the library books',
     'Call the dentist and ask whether the appointment of next Thursday can be moved to the week after',
@@ -321,13 +321,13 @@ test.each(SETTINGS)('the demonstration is accessible: $name', async ({ name, ...
   await box(page, 'Return the library books').check()
   await status(page, 'In sync')
   await screenshot(page, `demo, tasks, ${name}`)
-  expect.soft(await seriousFaults(page)).toEqual([])
+  expect.soft(await faultsIn(page)).toEqual([])
   await button(page, 'Delete “Buy rye bread”').click()
   await button(page, 'Edit “Book the train to Lisbon”').click()
   await page.getByText('“Buy rye bread” deleted.').waitFor()
   await status(page, 'In sync')
   await screenshot(page, `demo, editing, ${name}`)
-  expect.soft(await seriousFaults(page)).toEqual([])
+  expect.soft(await faultsIn(page)).toEqual([])
   expect(faults.filter((fault) => !fault.includes('422'))).toEqual([])
   await close()
 })
