@@ -55,7 +55,12 @@ async function onServer(email: string): Promise<{ title: string; completed: bool
   return tasks
 }
 
-async function api(email: string, method: string, path: string, body?: object) {
+async function api(
+  email: string,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<{ tasks: { title: string; completed: boolean; id: string }[] }> {
   const json = { 'Content-Type': 'application/json' }
   const login = await fetch(`${chromium.url}/api/auth/login`, {
     method: 'POST',
@@ -68,7 +73,7 @@ async function api(email: string, method: string, path: string, body?: object) {
     headers: { ...json, Authorization: `Bearer ${access_token}` },
     ...(body && { body: JSON.stringify(body) }),
   })
-  return (await response.json()) as { tasks: { title: string; completed: boolean; id: string }[] }
+  return response.json()
 }
 
 /** What a browser says on its own account while a server is away. */
