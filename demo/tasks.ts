@@ -4,6 +4,7 @@ import { copyOf, find, say } from './page.ts'
 const list = find('#list', HTMLElement)
 const add = find('#add', HTMLFormElement)
 const status = find('#status', HTMLElement)
+let settling: ReturnType<typeof setTimeout>
 
 /** Shows the tasks of a copy, and follows it. */
 export function showTasks(copy: LocalCopy): void {
@@ -13,12 +14,9 @@ export function showTasks(copy: LocalCopy): void {
     if (title.value.trim()) void copy.create('tasks', { title: title.value.trim() })
     add.reset()
   }
-  let settled: ReturnType<typeof setTimeout>
   copy.subscribe(() => {
     showRows(copy)
-    // What is over in the blink of an eye is not worth saying.
-    clearTimeout(settled)
-    settled = setTimeout(() => showStatus(copy), 300)
+    showStatus(copy)
   })
   list.replaceChildren()
   showRows(copy)
@@ -44,7 +42,12 @@ function showStatus({ pending, error }: LocalCopy): void {
     : ''
   const trouble = error instanceof OfflineError ? 'Offline' : error ? 'The server has trouble' : ''
   status.dataset.state = trouble || waiting ? 'waiting' : 'in-sync'
-  status.textContent = [trouble, waiting, trouble && 'will catch up'].filter(Boolean).join(', ') || 'In sync'
+  // What is over in the blink of an eye is not worth saying.
+  clearTimeout(settling)
+  settling = setTimeout(() => {
+    status.textContent =
+      [trouble, waiting, trouble && 'will catch up'].filter(Boolean).join(', ') || 'In sync'
+  }, 300)
 }
 
 /** The item of a task, as the task is now. */

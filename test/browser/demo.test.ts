@@ -26,7 +26,13 @@ const newEmail = () => `ada-${randomUUID().slice(0, 8)}@example.com`
 const field = (page: Page) => page.getByRole('textbox', { name: 'New task' })
 const box = (page: Page, name: string) => page.getByRole('checkbox', { name, exact: true })
 const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true })
-const status = (page: Page, text: string) => page.locator('#status', { hasText: text }).waitFor()
+const status = (page: Page, text: string) =>
+  expect.poll(() => page.locator('#status').textContent(), { timeout: 20_000 }).toContain(text)
+/** What it says may be a moment old; its colour is not. */
+async function synced(page: Page): Promise<void> {
+  await page.locator('#status[data-state=in-sync]').waitFor()
+  await status(page, 'In sync')
+}
 const titlesIn = (page: Page) => page.locator('#list label').allTextContents()
 
 async function register(page: Page, email = newEmail()): Promise<string> {
@@ -127,7 +133,7 @@ test('everything can be done with the keyboard alone, and a second tab follows',
   await box(other, 'Buy rye bread').waitFor()
   await expect.poll(() => box(page, 'Buy rye bread').evaluate((node) => node.matches(':focus'))).toBe(true)
 
-  await status(page, 'In sync')
+  await synced(page)
   expect(await onServer(email)).toMatchObject([
     { title: 'Buy rye bread', completed: true },
     { title: 'Water the plants', completed: false },
@@ -158,7 +164,7 @@ test('what is done while the server is away, over a reload too, is there exactly
   const { page, faults, close } = await chromium.open(chromium.url)
   const email = await register(page)
   for (const title of ['One', 'Two', 'Three']) await add(page, title)
-  await status(page, 'In sync')
+  await synced(page)
   await page.evaluate('navigator.serviceWorker.ready.then(() => true)')
   await chromium.stop()
   try {
@@ -175,7 +181,7 @@ test('what is done while the server is away, over a reload too, is there exactly
   } finally {
     await chromium.start()
   }
-  await status(page, 'In sync')
+  await synced(page)
   expect(await titlesIn(page)).toEqual(['Four', 'Three', 'One'])
   expect(await onServer(email)).toMatchObject([
     { title: 'Four', completed: false },
@@ -190,7 +196,7 @@ test('a change that somebody else was faster with is told, and can be applied ag
   const { page, faults, close } = await chromium.open(chromium.url)
   const email = await register(page)
   await add(page, 'Draft')
-  await status(page, 'In sync')
+  await synced(page)
   await page.context().setOffline(true)
   await button(page, 'Edit “Draft”').click()
   await page.getByLabel('Title', { exact: true }).fill('Mine')
@@ -204,8 +210,16 @@ test('a change that somebody else was faster with is told, and can be applied ag
   await screenshot(page, 'demo, conflict')
   await button(page, 'Apply mine again').click()
   await box(page, 'Mine').waitFor()
-  await status(page, 'In sync')
+  await synced(page)
   expect(await onServer(email)).toMatchObject([{ title: 'Mine' }])
+
+  await button(page, 'Edit “Mine”').click()
+  await api(email, 'PATCH', `/tasks/${task?.id}`, { title: 'Theirs, while I type' })
+  await expect.poll(() => titlesIn(page), { timeout: 10_000 }).toEqual(['Theirs, while I type'])
+  await page.keyboard.type('Mine again')
+  await page.keyboard.press('Enter')
+  await button(page, 'Apply mine again').click()
+  await box(page, 'Mine again').waitFor()
   expect(withoutOutages(faults).filter((fault) => !fault.includes('412'))).toEqual([])
   await close()
 })
@@ -249,7 +263,7 @@ test('logging out in one tab shows the form in all, and leaves nothing behind', 
   await add(page, 'Secret')
   const other = await tab()
   await box(other, 'Secret').waitFor()
-  await status(page, 'In sync')
+  await synced(page)
   await button(page, 'Log out').click()
   await page.getByLabel('E-mail').waitFor()
   await other.getByLabel('E-mail').waitFor()
@@ -266,7 +280,7 @@ test('a session that has ended elsewhere asks for the password, and keeps what w
   const { page, faults, close } = await chromium.open(chromium.url)
   const email = await register(page)
   await add(page, 'Before')
-  await status(page, 'In sync')
+  await synced(page)
   await page.context().setOffline(true)
   await add(page, 'Meanwhile')
   await status(page, '1 change waiting')
@@ -284,7 +298,7 @@ test('a session that has ended elsewhere asks for the password, and keeps what w
   await page.getByLabel('E-mail').waitFor()
   await logIn(page, email)
   await box(page, 'Meanwhile').waitFor()
-  await status(page, 'In sync')
+  await synced(page)
   expect((await onServer(email)).map(({ title }) => title)).toEqual(['Meanwhile', 'Before'])
   expect(withoutOutages(faults).filter((fault) => !fault.includes('401'))).toEqual([])
   await close()
@@ -324,13 +338,13 @@ test.each(SETTINGS)('the demonstration is accessible: $name', async ({ name, ...
   }
   await box(page, 'Water the plants').check()
   await box(page, 'Return the library books').check()
-  await status(page, 'In sync')
+  await synced(page)
   await screenshot(page, `demo, tasks, ${name}`)
   expect.soft(await faultsIn(page)).toEqual([])
   await button(page, 'Delete “Buy rye bread”').click()
   await button(page, 'Edit “Book the train to Lisbon”').click()
   await page.getByText('“Buy rye bread” deleted.').waitFor()
-  await status(page, 'In sync')
+  await synced(page)
   await screenshot(page, `demo, editing, ${name}`)
   expect.soft(await faultsIn(page)).toEqual([])
   expect(faults.filter((fault) => !fault.includes('422'))).toEqual([])
