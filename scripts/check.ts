@@ -38,6 +38,7 @@ const independent: Step[] = [
   { name: 'bundle', run: bundleSize },
   { name: 'unused code', run: () => output('knip') },
   { name: 'types', run: () => output('tsc') },
+  { name: 'demo', run: () => output('tsc', '--project', 'demo') },
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },

@@ -48,6 +48,8 @@ server.on('exit', (code) => process.exit(stopped ? 0 : (code ?? 1)))
 
 await listening(`http://localhost:${port}/health`)
 console.log(`
+Open http://localhost:${port} in a browser.
+
 Create a task as the user "demo" (npm run --silent token -- <user id> makes a token for anybody else):
 
 curl http://localhost:${port}/api/me/tasks \\

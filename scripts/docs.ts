@@ -1,12 +1,13 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildSync } from 'esbuild'
 import { problemTypes } from '../src/problems.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { openApiFor } from './openapi/document.ts'
 import { recorded, withExamples } from './openapi/examples.ts'
 import { types } from './resource-fields.ts'
 
-// What is derived of the documentation: wrangler runs this before it bundles, so it never lags behind the declarations.
+// The static pages that are made: wrangler runs this before it bundles, so they never lag behind their sources.
 const project = process.argv[2] ?? join(import.meta.dirname, '..')
 const root = join(project, 'public')
 mkdirSync(join(root, 'docs'), { recursive: true })
@@ -16,6 +17,10 @@ writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApi(), null, 2)}
 writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
 const scalar = join(import.meta.dirname, '..', 'node_modules', '@scalar', 'api-reference', 'dist', 'browser')
 copyFileSync(join(scalar, 'standalone.js'), join(root, 'docs', 'scalar.js'))
+const demo = join(import.meta.dirname, '..', 'demo')
+const entryPoints = [join(demo, 'app.ts'), join(demo, 'style.css')]
+buildSync({ entryPoints, outdir: join(root, 'demo'), bundle: true, minify: true, format: 'esm' })
+for (const file of ['index.html', 'sw.js']) copyFileSync(join(demo, file), join(root, file))
 
 function openApi() {
   const examples = readFileSync(join(import.meta.dirname, '..', 'docs', 'examples.json'), 'utf8')

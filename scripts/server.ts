@@ -25,11 +25,11 @@ export function migrate(folder: string): void {
   if (status !== 0) throw new Error(stdout + stderr)
 }
 
-/** Starts the Worker on the local D1 in a folder, and resolves once it answers. */
-export async function startServer(folder: string): Promise<Server> {
+/** Starts the Worker on the local D1 in a folder, at a port that is free unless it says which; resolves once it answers. */
+export async function startServer(folder: string, at?: number): Promise<Server> {
   // wrangler reads .dev.vars when it starts, so it must be there by then.
   developmentSecret()
-  const port = await freePort()
+  const port = at ?? (await freePort())
   const url = `http://localhost:${port}`
   // Without limits: a storm is one user's.
   const settings = ['--var', 'ENVIRONMENT:development', '--var', 'RATE_LIMITS:off']

@@ -18,7 +18,7 @@ interface Locks {
 }
 /** What tells the other tabs. */
 export interface Channel {
-  addEventListener(type: string, listener: () => void): void
+  addEventListener(type: string, listener: (event: { data: unknown }) => void): void
   postMessage(message: unknown): void
   close(): void
 }

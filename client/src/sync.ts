@@ -72,7 +72,7 @@ export interface LocalCopy {
   readonly pending: readonly Change[]
   /** What stopped the last sync, such as an `OfflineError`; undefined when all is well. */
   readonly error: unknown
-  /** Forgets everything, also what waits: for signing out on a shared device. */
+  /** Forgets everything, also what waits, in every tab: for signing out on a shared device. */
   clear(): Promise<void>
 }
 
@@ -149,8 +149,12 @@ export async function localCopy(
       await storage.setItem(name, JSON.stringify(state))
       show(state)
     })
+    tellTabs()
+  }
+
+  function tellTabs(): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no other origins
-    channel?.postMessage(0)
+    channel?.postMessage(cleared)
   }
 
   function show(state: State): void {
@@ -302,17 +306,14 @@ export async function localCopy(
 
   async function catchUp(): Promise<void> {
     const caller = await subject()
-    if (caller !== undefined && caller !== user) throw new Error('This copy is of another user')
+    if (caller !== undefined && caller !== user) throw new Error('Copy of another user')
     await push()
     await pull()
   }
 
   function sync(): Promise<void> {
     running ??= syncing(catchUp)
-      .then(
-        () => undefined,
-        (error: unknown) => error,
-      )
+      .then(ignore, (error: unknown) => error)
       .then(ended)
       .finally(() => (running = undefined))
     return running
@@ -329,6 +330,14 @@ export async function localCopy(
   /** Syncs once more, after a sync that may have missed the latest change. */
   function kick(): void {
     Promise.resolve(running).catch(ignore).then(sync).catch(ignore)
+  }
+
+  async function clear(): Promise<void> {
+    cleared = true
+    tellTabs()
+    stop()
+    await writing(async () => storage.removeItem(name))
+    show(await load())
   }
 
   function stop(): void {
@@ -360,7 +369,7 @@ export async function localCopy(
       timer = setInterval(kick, interval)
       platform.addEventListener?.('online', kick)
       channel = platform.BroadcastChannel && new platform.BroadcastChannel(name)
-      channel?.addEventListener('message', () => void load().then(show))
+      channel?.addEventListener('message', ({ data }) => void (data ? clear() : load().then(show)))
       kick()
     },
     stop,
@@ -374,12 +383,7 @@ export async function localCopy(
     get error() {
       return failure
     },
-    async clear() {
-      stop()
-      cleared = true
-      await writing(async () => storage.removeItem(name))
-      show({ rows: {}, outbox: [] })
-    },
+    clear,
   }
 }
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
-import type { AxeResults, RunOptions } from 'axe-core'
+import type { AxeResults, ImpactValue, RunOptions } from 'axe-core'
 import type { Page } from 'playwright-core'
 
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -13,14 +13,23 @@ export interface Known {
 }
 
 /** What axe calls serious or critical on a page, a line per element, apart from what is known. */
-export async function seriousFaults(page: Page, known: readonly Known[] = []): Promise<string[]> {
+export function seriousFaults(page: Page, known: readonly Known[] = []): Promise<string[]> {
+  return faultsIn(page, known, ['serious', 'critical'])
+}
+
+/** Whatever axe finds on a page, a line per element, apart from what is known. */
+export async function faultsIn(
+  page: Page,
+  known: readonly Known[] = [],
+  impacts: readonly ImpactValue[] = ['minor', 'moderate', 'serious', 'critical'],
+): Promise<string[]> {
   const options: RunOptions = { resultTypes: ['violations'] }
   // The page's own content security policy does not allow a script to be added; the debugger may.
   await page.evaluate(source)
   const results: AxeResults = await page.evaluate(`axe.run(document, ${JSON.stringify(options)})`)
-  const serious = results.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  const violations = results.violations.filter(({ impact }) => impact && impacts.includes(impact))
   const faults = await Promise.all(
-    serious.flatMap(({ id, nodes }) =>
+    violations.flatMap(({ id, nodes }) =>
       nodes.map(async ({ target, html }) => {
         const selector = target.join(' ')
         const excused = known.filter(({ rule }) => rule === id).map(({ element }) => element)

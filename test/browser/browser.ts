@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import { afterAll, beforeAll } from 'vitest'
-import { migrate, startServer } from '../../scripts/server.ts'
+import { freePort, migrate, startServer } from '../../scripts/server.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 const PLACES = [
@@ -36,6 +36,7 @@ export function useBrowser() {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-browser-'))
   let browser: Browser | undefined
   let server: Awaited<ReturnType<typeof startServer>> | undefined
+  let port = 0
 
   beforeAll(async () => {
     mkdirSync(SCREENSHOTS, { recursive: true })
@@ -48,7 +49,8 @@ export function useBrowser() {
       ],
     })
     migrate(folder)
-    server = await startServer(folder)
+    port = await freePort()
+    server = await startServer(folder, port)
   })
   afterAll(async () => {
     await browser?.close()
@@ -62,30 +64,38 @@ export function useBrowser() {
     get url() {
       return origin()
     },
+    /** Takes the server away; `start` brings it back, with the same data. */
+    stop: async () => server?.stop(),
+    async start() {
+      server = await startServer(folder, port)
+    },
     /**
      * A page of a browser that nothing is stored in, and all that goes wrong in it: errors on its console, exceptions,
-     * violations of the content security policy, requests to another origin than those allowed.
+     * violations of the content security policy, requests to another origin than those allowed. `tab` opens another.
      */
     async open(url: string, options: BrowserContextOptions = {}, origins: readonly string[] = [origin()]) {
       if (!browser) throw new Error('the browser is not there yet')
       const context = await browser.newContext(options)
-      const page = await context.newPage()
       const faults: string[] = []
-      page.on('pageerror', (error) => faults.push(error.message))
-      page.on('console', (message) => {
-        if (message.type() === 'error') faults.push(`${message.text()} ${message.location().url}`)
-      })
-      page.on('request', (request) => {
-        const { origin: asked, protocol } = new URL(request.url())
-        const isLocal = protocol === 'data:' || protocol === 'blob:'
-        if (!isLocal && !origins.includes(asked)) faults.push(`request to ${request.url()}`)
-      })
-      await page.addInitScript(
-        `addEventListener('securitypolicyviolation', (event) =>
-          console.error('blocked by ' + event.violatedDirective + ': ' + event.blockedURI))`,
-      )
-      await page.goto(url)
-      return { page, faults, close: () => context.close() }
+      async function tab() {
+        const page = await context.newPage()
+        page.on('pageerror', (error) => faults.push(error.message))
+        page.on('console', (message) => {
+          if (message.type() === 'error') faults.push(`${message.text()} ${message.location().url}`)
+        })
+        page.on('request', (request) => {
+          const { origin: asked, protocol } = new URL(request.url())
+          const isLocal = protocol === 'data:' || protocol === 'blob:'
+          if (!isLocal && !origins.includes(asked)) faults.push(`request to ${request.url()}`)
+        })
+        await page.addInitScript(
+          `addEventListener('securitypolicyviolation', (event) =>
+            console.error('blocked by ' + event.violatedDirective + ': ' + event.blockedURI))`,
+        )
+        await page.goto(url)
+        return page
+      }
+      return { page: await tab(), tab, faults, close: () => context.close() }
     },
   }
 }

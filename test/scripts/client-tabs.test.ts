@@ -4,8 +4,7 @@ import { createClient, type LocalCopy } from '../../client/src/index.ts'
 // Node has Web Locks and broadcast channels, as a browser does and the Workers pool does not.
 
 /** Tabs of one browser whose network is away. */
-function newBrowser() {
-  const items = new Map<string, string>()
+function newBrowser(items = new Map<string, string>()) {
   const storage = {
     getItem: async (key: string) => items.get(key) ?? null,
     setItem: async (key: string, value: string) => void items.set(key, value),
@@ -53,4 +52,19 @@ test('tabs that write at once lose nothing of each other', async () => {
   const late = await open()
   expect(late.rows('tasks')).toHaveLength(30)
   expect(late.pending).toHaveLength(30)
+})
+
+test('clearing in one tab clears in all, and nothing that was under way comes back', async () => {
+  const items = new Map<string, string>()
+  const open = newBrowser(items)
+  const [one, other] = [await open(), await open()]
+  const shown = seen(other, 1)
+  await one.create('tasks', { title: 'Secret' })
+  await shown
+  const hidden = seen(other, 0)
+  await one.clear()
+  await hidden
+  await other.create('tasks', { title: 'Too late' })
+  expect(other.rows('tasks')).toEqual([])
+  expect([...items]).toEqual([])
 })

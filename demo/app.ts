@@ -1,0 +1,61 @@
+import { createClient, type LocalCopy } from 'freehold-client'
+import { find } from './page.ts'
+import { signIn } from './sign-in.ts'
+import { sayConflict, showTasks } from './tasks.ts'
+
+const signInView = find('#sign-in', HTMLElement)
+const tasksView = find('#tasks', HTMLElement)
+const account = find('#account', HTMLElement)
+
+const client = createClient({ storage: localStorage, onSignedOut: turn })
+let copy: LocalCopy | undefined
+let shown: 'tasks' | 'sign-in' | undefined
+let turning = Promise.resolve()
+
+/** Turns to the tasks or to the form, whichever it is time for now. */
+function turn(): void {
+  turning = turning.then(show)
+}
+
+async function show(): Promise<void> {
+  const next = (await client.signedIn()) ? 'tasks' : 'sign-in'
+  if (next === shown) return
+  const isReturning = shown === 'tasks'
+  shown = next
+  signInView.hidden = next !== 'sign-in'
+  tasksView.hidden = next !== 'tasks'
+  if (next === 'tasks') {
+    const opened = await client.sync({
+      storage: localStorage,
+      onConflict: (conflict) => sayConflict(opened, conflict),
+    })
+    copy = opened
+    copy.start()
+    showTasks(copy)
+    account.textContent = await client.me().then(
+      ({ email }) => email,
+      () => '',
+    )
+  } else {
+    // What waits when a session has ended is sent after the next login.
+    if (copy?.pending.length) copy.stop()
+    else await copy?.clear()
+    void signIn(client, isReturning).then(turn)
+  }
+}
+
+find('#log-out', HTMLButtonElement).onclick = async () => {
+  const waiting = copy?.pending.length
+  if (waiting && !confirm(`The server does not have ${waiting} of your changes yet. Log out and lose them?`))
+    return
+  await copy?.clear()
+  // The tokens are forgotten even if the server cannot be told.
+  await client.logout().catch(() => undefined)
+  turn()
+}
+
+// Another tab has logged in or out.
+addEventListener('storage', turn)
+// Opens this page while the server is away.
+void navigator.serviceWorker?.register('/sw.js')
+turn()
