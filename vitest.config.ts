@@ -69,6 +69,8 @@ export default defineConfig({
         },
       },
     ],
+    // Also the last core: much of the time one waits for a process or a database.
+    maxWorkers: '100%',
     reporters: ['default', closingLine()],
     silent: 'passed-only',
     coverage: {
