@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid'
 import { expect, test } from 'vitest'
 import { developmentToken } from '../../scripts/token.ts'
 import { seriousFaults, type Known } from './axe.ts'
@@ -42,6 +43,42 @@ test('the reference opens, is searched, takes a token and sends a request, all f
   expect((await answered).status()).toBe(200)
   await page.getByRole('link', { name: '200 OK' }).waitFor()
   await screenshot(page, 'docs, answered')
+  expect(faults).toEqual([])
+  await close()
+})
+
+test('the reference signs in with an account, by the password flow, and sends a request with its token', async () => {
+  const email = `ada-${uuidv7()}@example.com`
+  const password = 'correct horse battery'
+  const headers = { 'Content-Type': 'application/json' }
+  const body = JSON.stringify({ email, password })
+  await fetch(`${chromium.url}/api/auth/register`, { method: 'POST', headers, body })
+
+  const { page, faults, close } = await chromium.open(`${chromium.url}/docs`, { viewport: DESKTOP })
+  await page.getByRole('heading', { name: 'Freehold', level: 1 }).waitFor()
+  await page
+    .getByRole('button', { name: /Selected Auth Type/ })
+    .first()
+    .click()
+  await page.getByRole('option', { name: 'oauth2' }).click()
+  await page.getByRole('option', { name: 'bearer' }).click()
+  await page.getByRole('heading', { name: 'Freehold', level: 1 }).click()
+  for (const [label, text] of [
+    ['Username:', email],
+    ['Password:', password],
+  ] as const) {
+    await page.getByText(label, { exact: true }).first().click()
+    await page.keyboard.type(text)
+  }
+  const login = page.waitForResponse(/\/api\/auth\/login/)
+  await page.getByRole('button', { name: 'Authorize' }).first().click()
+  expect((await login).status()).toBe(200)
+
+  await page.goto(`${chromium.url}/docs#tag/account/GET/api/auth/me`)
+  const answered = page.waitForResponse(/\/api\/auth\/me/)
+  await page.getByRole('button', { name: /Test Request.*get \/api\/auth\/me\)/ }).click()
+  await page.getByRole('button', { name: /^Send/ }).first().click()
+  expect(await (await answered).json()).toMatchObject({ email })
   expect(faults).toEqual([])
   await close()
 })
