@@ -1,4 +1,5 @@
 import { ProblemError } from './problems.ts'
+import type { components } from './schema.ts'
 import { mutex, parse, type KeyValueStorage } from './storage.ts'
 
 /** How a request gets its credentials. */
@@ -14,30 +15,16 @@ export interface Credentials {
 /** The caller's own access token, or what gets it: called for each request, and with the token that was refused. */
 export type TokenSource = string | ((refused?: string) => string | Promise<string>)
 
+type Schemas = components['schemas']
+
 /** An account, as the API shows it. */
-export interface Account {
-  id: string
-  email: string
-  role: string
-  created_at: string
-}
+export type Account = Schemas['Account']
 
 /** One place where the user is signed in. */
-export interface AccountSession {
-  id: string
-  /** Whether it is this one. */
-  current: boolean
-  created_at: string
-  last_used_at: string
-  expires_at: string
-  user_agent: string | null
-}
+export type AccountSession = Schemas['Session']
 
 /** What registers and signs in. */
-export interface EmailAndPassword {
-  email: string
-  password: string
-}
+export type EmailAndPassword = Schemas['Credentials']
 
 /** Accounts kept by the API (contract: Identity). */
 export interface Accounts {
@@ -51,8 +38,8 @@ export interface Accounts {
   signedIn(): Promise<boolean>
   me(): Promise<Account>
   /** Ends every other session. */
-  changePassword(body: { current_password: string; new_password: string }): Promise<void>
-  sessions(): Promise<{ sessions: AccountSession[]; count: number; next_cursor: string | null }>
+  changePassword(body: Schemas['PasswordChange']): Promise<void>
+  sessions(): Promise<Schemas['SessionList']>
   endSession(id: string): Promise<void>
 }
 
