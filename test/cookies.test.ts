@@ -139,6 +139,16 @@ describe('cookie mode', () => {
     }
   })
 
+  test('logs out by the access cookie when the refresh cookie is none', async () => {
+    const { jar, send } = await newBrowser()
+    const [access = ''] = jar.values()
+    jar.set('__Host-refresh_token', 'mangled')
+    expect((await send('POST', '/api/auth/logout')).status).toBe(204)
+    expect(jar.size).toBe(0)
+    jar.set('__Host-access_token', access)
+    expect(problemOf(await send('GET', '/api/me/tasks'))).toEqual([401, 'session_ended'])
+  })
+
   test('logs out of all', async () => {
     const { email, send } = await newBrowser()
     const other = await call('POST', '/api/auth/login', { body: { email, password: PASSWORD } })

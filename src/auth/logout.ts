@@ -12,10 +12,13 @@ import { requireAllowedOrigin } from './origin.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
 import { endAllByTokenStatement, endAllStatement, endByTokenStatement, endStatement } from './sessions.ts'
 
-/** Authenticates a logout that carries an access token; one with a refresh token needs none, which may have expired. */
+/**
+ * Authenticates a logout that carries an access token; one with a refresh token needs none, which may have expired. A
+ * refresh cookie that is none, though, must not keep the access cookie from ending its session.
+ */
 export const authenticateLogout = createMiddleware<App>(async function authenticateLogout(c, next) {
   const header = c.req.header('Authorization') !== undefined
-  if (header || (accessCookie(c) !== undefined && refreshCookie(c) === undefined)) {
+  if (header || (accessCookie(c) !== undefined && !decodeRefreshToken(refreshCookie(c) ?? ''))) {
     const identity = await identify(c)
     if (identity) c.set('identity', identity)
   }
