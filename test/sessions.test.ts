@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { loginWith, newAccount, newLogin, refresh } from './account.ts'
 import { call, newId, newUser, tokenFor, type Answer } from './client.ts'
-import { countedDatabase, deploy } from './deployment.ts'
+import { captureLog, countedDatabase, deploy } from './deployment.ts'
 import { problemOf } from './stored.ts'
 
 const REFUSED = [401, 'invalid_refresh_token']
@@ -112,6 +112,20 @@ describe('refresh', () => {
     expect(problemOf(await refresh(text(forged)))).toEqual(REFUSED)
     expect(await storedSession(access)).not.toBeNull()
     expect((await refresh(refreshToken)).status).toBe(200)
+  })
+
+  test('raises an alarm when a token is used again, and none when its session has expired', async () => {
+    const { parsed } = captureLog()
+    const alarms = () => parsed().filter(({ event }) => event === 'refresh_token_reused').length
+    const late = await newAccount()
+    await age(late.access, 15 * 86_400, ['ends_at'])
+    expect(problemOf(await refresh(late.refreshToken))).toEqual(REFUSED)
+    expect(alarms()).toBe(0)
+    const robbed = await newAccount()
+    await refresh(robbed.refreshToken)
+    await age(robbed.access, 11)
+    expect(problemOf(await refresh(robbed.refreshToken))).toEqual(REFUSED)
+    expect(alarms()).toBe(1)
   })
 
   test('never moves the end of a session', async () => {

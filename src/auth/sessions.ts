@@ -87,10 +87,14 @@ export const rotateStatement = lazily(() =>
 const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('next')}
   AND last_used_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${GRACE} seconds'`)})`
 
-/** Ends the session whose token was used again. One that was never its token, though it names it, does nothing. */
+/**
+ * Ends the session whose token was used again. One that was never its token, though it names it, does nothing; nor does
+ * any token of a session that has expired, whose owner may have been away for too long.
+ */
 export const reuseStatement = lazily(() =>
-  compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}
-    AND (${exchanged}) IS NOT 1 RETURNING id`),
+  compileOwned(
+    sql`DELETE FROM ${sessions} WHERE ${isIt} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING id`,
+  ),
 )
 
 /** The account behind an exchanged token; none when it was refused. */
