@@ -1,3 +1,5 @@
+import { env } from 'cloudflare:workers'
+import { hashSync } from 'bcryptjs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { logIn, newAccount, newEmail, newLogin, PASSWORD } from './account.ts'
@@ -112,6 +114,18 @@ describe('login', () => {
     expect(problemOf(wrong)).toEqual([401, 'invalid_credentials'])
     expect(wrong.headers.get('WWW-Authenticate')).toBe('Bearer')
     expect(marks(wrong)).toEqual(marks(unknown))
+  })
+})
+
+describe('logins at the same time', () => {
+  test('all succeed while one replaces the bcrypt hash of another system', async () => {
+    const { email, id } = await newAccount()
+    const hash = hashSync(PASSWORD, 4)
+    await env.DB.prepare('UPDATE users SET password_hash = ? WHERE id = ?').bind(hash, id).run()
+    const answers = await Promise.all(Array.from({ length: 4 }, () => logIn(email)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    const stored = await env.DB.prepare('SELECT password_hash FROM users WHERE id = ?').bind(id).first()
+    expect(stored).toEqual({ password_hash: expect.stringMatching(/^\$scrypt\$/) })
   })
 })
 

@@ -29,6 +29,10 @@ export async function login(c: Context<App>): Promise<Response> {
   if (cookies && c.req.header('Origin') !== undefined) requireAllowedOrigin(c)
   const { email, password } = await sentCredentials(c)
   await limitAccount(c, 'login', email)
+  return start(c, email, password, cookies)
+}
+
+async function start(c: Context<App>, email: string, password: string, cookies: boolean): Promise<Response> {
   const database = c.get('database')
   const [[row] = []] = await database.batch([bind(loginStatement(), { email })], true)
   const known = row && String(row.password_hash)
@@ -42,19 +46,26 @@ export async function login(c: Context<App>): Promise<Response> {
   const config = readConfig(c.env)
   const { id, role } = accountOf(row)
   const token = newRefreshToken(id, uuidv7())
-  await database.batch([
-    bind(unchangedAssertion(), { [OWNER]: id, known, role, problem: 'invalid_credentials' }),
-    bind(startStatement(), {
-      [OWNER]: id,
-      session: token.session,
-      family: await sha256(token.family),
-      token: await sha256(token.secret),
-      agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
-      ttl: config.sessionTtl,
-      idle: config.sessionIdleTtl,
-    }),
-    ...(rehashed ? [bind(rehashStatement(), { [OWNER]: id, hash: rehashed })] : []),
-  ])
+  try {
+    await database.batch([
+      bind(unchangedAssertion(), { [OWNER]: id, known, role, problem: 'invalid_credentials' }),
+      bind(startStatement(), {
+        [OWNER]: id,
+        session: token.session,
+        family: await sha256(token.family),
+        token: await sha256(token.secret),
+        agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
+        ttl: config.sessionTtl,
+        idle: config.sessionIdleTtl,
+      }),
+      ...(rehashed ? [bind(rehashStatement(), { [OWNER]: id, hash: rehashed })] : []),
+    ])
+  } catch (error) {
+    const changed = error instanceof Problem && error.type === 'invalid_credentials'
+    // Another login at the same time may have replaced the outdated hash: the password is compared with the new one.
+    if (changed && rehashed) return start(c, email, password, cookies)
+    throw error
+  }
   return answerTokens(c, {
     identity: { userId: id, role, sessionId: token.session },
     refreshToken: encodeRefreshToken(token),
