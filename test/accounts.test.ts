@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers'
 import { hashSync } from 'bcryptjs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { inTurn, MAX_WAITING } from '../src/auth/turns.ts'
 import { logIn, newAccount, newEmail, newLogin, PASSWORD } from './account.ts'
 import { call, newId, newUser, tokenFor } from './client.ts'
 import { problemOf } from './stored.ts'
@@ -126,6 +127,20 @@ describe('logins at the same time', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
     const stored = await env.DB.prepare('SELECT password_hash FROM users WHERE id = ?').bind(id).first()
     expect(stored).toEqual({ password_hash: expect.stringMatching(/^\$scrypt\$/) })
+  })
+
+  test('that are too many tell a known e-mail and an unknown one apart by no cost', async () => {
+    const { email } = await newAccount()
+    let end = () => {}
+    const held = new Promise<void>((resolve) => (end = resolve))
+    const queue = Array.from({ length: MAX_WAITING }, () => inTurn(() => held))
+    const refused = [await logIn(email), await logIn(newEmail())]
+    end()
+    await Promise.allSettled(queue)
+    for (const answer of refused) {
+      expect(problemOf(answer)).toEqual([503, 'busy'])
+      expect(answer.headers.get('x-d1-rows-read')).toBeNull()
+    }
   })
 })
 
