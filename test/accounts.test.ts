@@ -3,8 +3,8 @@ import { hashSync } from 'bcryptjs'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { inTurn, MAX_WAITING } from '../src/auth/turns.ts'
-import { logIn, newAccount, newEmail, newLogin, PASSWORD } from './account.ts'
-import { call, newId, newUser, tokenFor } from './client.ts'
+import { logIn, newAccount, newEmail, newLogin, PASSWORD, refresh } from './account.ts'
+import { call, newId, newUser, tokenFor, type Answer, type Json } from './client.ts'
 import { problemOf } from './stored.ts'
 
 const register = (body: unknown) => call('POST', '/api/auth/register', { body })
@@ -116,6 +116,37 @@ describe('login', () => {
     expect(wrong.headers.get('WWW-Authenticate')).toBe('Bearer')
     expect(marks(wrong)).toEqual(marks(unknown))
   })
+})
+
+describe('an account brought from another system', () => {
+  test.each(['legacy-42', 'auth0|5f7c8ec7c33c6c004bbafe82', '~'.repeat(128)])(
+    'keeps its id %s',
+    async (name) => {
+      const id = name.slice(0, -8) + crypto.randomUUID().slice(0, 8)
+      const email = newEmail()
+      await env.DB.prepare(`INSERT INTO users (id, email, password_hash, created_at, updated_at)
+      VALUES (?, ?, ?, '2020-01-01T00:00:00.000Z', '2020-01-01T00:00:00.000Z')`)
+        .bind(id, email, hashSync(PASSWORD, 4))
+        .run()
+      const { refreshToken, request } = await newLogin(email)
+      expect((await request('GET', '/api/auth/me')).body.id).toBe(id)
+      const { status, body } = await refresh(refreshToken)
+      expect([status, decodeJwt(body.access_token).sub]).toEqual([200, id])
+      await env.DB.prepare(`UPDATE users SET role = 'admin' WHERE id = ?`).bind(id).run()
+      const admin = await newLogin(email)
+      const seen: string[] = []
+      for (let cursor: string | null = ''; cursor !== null && !seen.includes(id);) {
+        const page: Answer = await admin.request(
+          'GET',
+          `/api/admin/users?limit=1${cursor && `&cursor=${cursor}`}`,
+        )
+        expect(page.status).toBe(200)
+        seen.push(...page.body.users.map((user: Json) => user.id))
+        cursor = page.body.next_cursor
+      }
+      expect(seen).toContain(id)
+    },
+  )
 })
 
 describe('logins at the same time', () => {

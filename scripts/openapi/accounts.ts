@@ -149,7 +149,7 @@ export function accountPaths(): Json {
 }
 
 const account: z.ZodType<Account> = z.strictObject({
-  id: z.uuid(),
+  id: z.string(),
   email: z.string(),
   role: z.enum(['user', 'admin']),
   created_at: z.iso.datetime(),

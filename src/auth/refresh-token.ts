@@ -2,6 +2,7 @@ import { base64url } from 'jose'
 import { parse, stringify } from 'uuid'
 import type { Config } from '../env.ts'
 import { Problem } from '../problems.ts'
+import { isUserId } from './user-id.ts'
 
 /**
  * What a refresh token says: whose it is and of which session, the `family` secret that all tokens of that session share,
@@ -48,12 +49,14 @@ export function encodeRefreshToken(token: RefreshToken): string {
 export function decodeRefreshToken(text: string): RefreshToken | undefined {
   try {
     const bytes = Uint8Array.from(base64url.decode(text))
-    if (bytes.length !== UUID + UUID + FAMILY + SECRET || base64url.encode(bytes) !== text) return undefined
+    // The user's id comes first, as an account brought from another system may have one of any length.
+    const userId = new TextDecoder().decode(bytes.subarray(0, -(UUID + FAMILY + SECRET)))
+    if (!isUserId(userId) || base64url.encode(bytes) !== text) return undefined
     return {
-      userId: stringify(bytes.subarray(0, UUID)),
-      session: stringify(bytes.subarray(UUID, 2 * UUID)),
-      family: bytes.slice(2 * UUID, 2 * UUID + FAMILY),
-      secret: bytes.slice(2 * UUID + FAMILY),
+      userId,
+      session: stringify(bytes.subarray(-(UUID + FAMILY + SECRET), -(FAMILY + SECRET))),
+      family: bytes.slice(-(FAMILY + SECRET), -SECRET),
+      secret: bytes.slice(-SECRET),
     }
   } catch {
     return undefined
@@ -61,7 +64,7 @@ export function decodeRefreshToken(text: string): RefreshToken | undefined {
 }
 
 function bytesOf({ userId, session, family, secret }: RefreshToken): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from([...parse(userId), ...parse(session), ...family, ...secret])
+  return Uint8Array.from([...new TextEncoder().encode(userId), ...parse(session), ...family, ...secret])
 }
 
 const keys = new WeakMap<Config, Promise<CryptoKey>>()
