@@ -97,6 +97,18 @@ describe('login', () => {
     expect(problemOf(await form({ username: email }))).toEqual([422, 'invalid_body'])
   })
 
+  test('takes no field of a form twice', async () => {
+    const { email } = await newAccount()
+    const fields = new URLSearchParams({ username: email, password: PASSWORD })
+    fields.append('password', PASSWORD)
+    const answer = await call('POST', '/api/auth/login', {
+      body: fields.toString(),
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    })
+    expect(problemOf(answer)).toEqual([422, 'invalid_body'])
+    expect(answer.body.errors).toEqual([{ path: 'password', code: 'repeated', message: 'must come once' }])
+  })
+
   test('tells a wrong password and an unknown e-mail apart by nothing but the request’s own marks', async () => {
     const { email } = await newAccount()
     const [wrong, unknown] = [

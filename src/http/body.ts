@@ -4,6 +4,7 @@ import { bodyLimit as honoBodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type * as z from 'zod'
 import type { App } from '../env.ts'
+import { issue } from '../fields.ts'
 import { Problem } from '../problems.ts'
 import { fieldErrors } from './validation.ts'
 
@@ -48,11 +49,21 @@ export async function readOptionalJson<Output>(c: Context<App>, schema: z.ZodTyp
   return (await c.req.arrayBuffer()).byteLength === 0 ? parsed(schema, {}) : readJson(c, schema)
 }
 
-/** The fields of a form, `application/x-www-form-urlencoded`, validated. Throws `invalid_body`. */
+/**
+ * The fields of a form, `application/x-www-form-urlencoded`, validated; none may come twice (RFC 6749 §3.2). Throws
+ * `invalid_body`.
+ */
 export async function readForm<Output>(c: Context<App>, schema: z.ZodType<Output>): Promise<Output> {
   // Not .text(), which warns of a media type that is not called text.
   const form = new TextDecoder().decode(await c.req.arrayBuffer())
-  return parsed(schema, Object.fromEntries(new URLSearchParams(form)))
+  const fields = new URLSearchParams(form)
+  const names = new Set<string>()
+  for (const name of fields.keys()) {
+    const repeated = { ...issue(name, 'repeated', 'must come once'), path: [name] }
+    if (names.has(name)) throw new Problem('invalid_body', fieldErrors([repeated]))
+    names.add(name)
+  }
+  return parsed(schema, Object.fromEntries(fields))
 }
 
 /** The body's media type, without its parameters. */
