@@ -495,7 +495,6 @@ export interface components {
       new_password: string
     }
     Account: {
-      /** Format: uuid */
       id: string
       email: string
       /** @enum {string} */
