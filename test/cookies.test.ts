@@ -107,6 +107,8 @@ describe('cookie mode', () => {
     for (const Authorization of ['Bearer bad', 'Bearer', 'Basic dXNlcjpwYXNz', '']) {
       const { status } = await send('GET', '/api/me/tasks', undefined, { Authorization, Origin: ORIGIN })
       expect([Authorization, status]).toEqual([Authorization, 401])
+      const refreshed = await send('POST', '/api/auth/refresh', undefined, { Authorization, Origin: ORIGIN })
+      expect([Authorization, refreshed.status]).toEqual([Authorization, 401])
     }
   })
 

@@ -20,8 +20,9 @@ import { answerTokens } from './token-answer.ts'
  */
 export async function refresh(c: Context<App>): Promise<Response> {
   const { refresh_token: sent } = await readOptionalJson(c, refreshBody())
-  const cookies = sent === undefined
-  const text = sent ?? refreshCookie(c)
+  // Whoever sends other credentials does not mean the cookie.
+  const cookies = sent === undefined && c.req.header('Authorization') === undefined
+  const text = cookies ? refreshCookie(c) : sent
   if (text === undefined) throw new Problem('missing_credentials')
   if (cookies) requireAllowedOrigin(c)
   try {
