@@ -32,16 +32,24 @@ async function show(): Promise<void> {
     copy = opened
     copy.start()
     showTasks(copy)
-    account.textContent = await client.me().then(
-      ({ email }) => email,
-      () => '',
-    )
+    account.textContent = ''
+    copy.subscribe(sayWho)
+    await sayWho()
   } else {
     // What waits when a session has ended is sent after the next login.
     if (copy?.pending.length) copy.stop()
     else await copy?.clear()
     void signIn(client, isReturning).then(turn)
   }
+}
+
+/** Says whose tasks these are, once the server can be asked. */
+async function sayWho(): Promise<void> {
+  if (account.textContent || copy?.error) return
+  account.textContent = await client.me().then(
+    ({ email }) => email,
+    () => '',
+  )
 }
 
 find('#log-out', HTMLButtonElement).onclick = async () => {

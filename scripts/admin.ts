@@ -44,7 +44,8 @@ const { status, stdout, stderr } = spawnSync(
   { encoding: 'utf8', env: wranglerEnvironment },
 )
 if (status !== 0) {
-  console.error(stdout + stderr)
+  const isNew = (stdout + stderr).includes('no such table')
+  console.error(isNew ? 'There are no accounts yet: run npm run migrate.' : stdout + stderr)
   process.exit(1)
 }
 if (!stdout.includes(`"role": "${role}"`)) {

@@ -6,17 +6,24 @@ import { parseEnv } from 'node:util'
 const FILE = join(import.meta.dirname, '..', '.dev.vars')
 const SECRET_BYTES = 32
 
-/** The development secret: made once, kept in the git-ignored `.dev.vars`. Ends the process, saying why, when that file has none to use. */
+/**
+ * The development secret: made once, kept in the git-ignored `.dev.vars`, beside whatever else is there. Ends the process,
+ * saying why, when the one in that file is too short.
+ */
 export function developmentSecret(): string {
-  if (!existsSync(FILE)) {
-    const secret = randomBytes(SECRET_BYTES).toString('base64url')
-    writeFileSync(FILE, `JWT_SECRET=${secret}\n`, { mode: 0o600 })
-  }
-  const { JWT_SECRET, BETTER_AUTH_SECRET } = parseEnv(readFileSync(FILE, 'utf8'))
+  const text = existsSync(FILE) ? readFileSync(FILE, 'utf8') : ''
+  const { JWT_SECRET, BETTER_AUTH_SECRET } = parseEnv(text)
   const secret = JWT_SECRET || BETTER_AUTH_SECRET
-  if (!secret || Buffer.byteLength(secret) < SECRET_BYTES) {
+  if (!secret) {
+    const made = randomBytes(SECRET_BYTES).toString('base64url')
+    writeFileSync(FILE, `${text}${text && !text.endsWith('\n') ? '\n' : ''}JWT_SECRET=${made}\n`, {
+      mode: 0o600,
+    })
+    return made
+  }
+  if (Buffer.byteLength(secret) < SECRET_BYTES) {
     console.error(
-      `.dev.vars needs a JWT_SECRET of at least ${SECRET_BYTES} bytes. Add one, or delete the file: a new one is made then.`,
+      `The JWT_SECRET of .dev.vars has less than ${SECRET_BYTES} bytes. Take it out: a new one is made then.`,
     )
     process.exit(1)
   }

@@ -59,7 +59,7 @@ async function migrate(): Promise<void> {
   console.log(
     `Wrote ${added.map((file) => `migrations/${file}`).join(', ')} and replayed all ${migrationFiles(out).length} ` +
       `migrations on a database with rows in it: ${changes.map(sentence).join('; ') || 'none was lost'}.\n` +
-      'Apply it with: npm run migrate',
+      'Apply it with npm run migrate, then bring examples, documentation, client and costs up to date: npm run generate',
   )
 }
 

@@ -18,12 +18,12 @@ const USAGE = `Declares a resource: writes src/resources/<name>.ts, adds it to t
 
   npm run resource -- <name> <field>:<type>[?|=default]... [--under <resource>] [--singular <word>] [--dry-run]
 
-  npm run resource -- notes title:string body:text?
-  npm run resource -- notes title:string(200) pinned:boolean=false due:date? stage:enum(draft,final)=draft tags:list
+  npm run resource -- notes title:string 'body:text?'
+  npm run resource -- notes 'title:string(200)' pinned:boolean=false 'due:date?' 'stage:enum(draft,final)=draft' tags:list
   npm run resource -- subtasks title:string done:boolean=false --under tasks
-  npm run resource -- expenses amount:integer paid:date? project:projects?
+  npm run resource -- expenses amount:integer 'paid:date?' 'project:projects?'
 
-A field is required unless it has ? (null when left out) or =default. Quote what your shell would read: "due:date?".
+A field is required unless it has ? (null when left out) or =default. Quote what your shell would read, as above.
 
   type          column              JSON                    filters by
 ${types.map(({ syntax, column, json, filter }) => `  ${syntax.padEnd(14)}${column.padEnd(20)}${json.padEnd(24)}${filter}`).join('\n')}`
@@ -96,6 +96,7 @@ function generate(): void {
     run('node', join(import.meta.dirname, 'examples.ts'), '--new')
     run('node', join(import.meta.dirname, 'docs.ts'))
     run('node', join(import.meta.dirname, 'client.ts'))
+    run('node', join(import.meta.dirname, 'costs.ts'))
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
@@ -104,6 +105,7 @@ function generate(): void {
     cpSync(join(backup, 'examples.json'), examples)
     run('node', join(import.meta.dirname, 'docs.ts'))
     run('node', join(import.meta.dirname, 'client.ts'))
+    run('node', join(import.meta.dirname, 'costs.ts'))
     throw error
   } finally {
     rmSync(backup, { recursive: true })

@@ -87,7 +87,20 @@ function changesStatement(resources: readonly Resource[]): SQL {
       FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.revision} > ${slot(`after ${name}`)}
       ORDER BY ${table.revision} LIMIT ${slot('limit')})`
   })
-  return sql`${sql.join(collections, sql` UNION ALL `)} LIMIT ${slot('limit')}`
+  return sql`${unionAll(collections)} LIMIT ${slot('limit')}`
+}
+
+/** How many queries D1 takes in one compound (SQLITE_LIMIT_COMPOUND_SELECT). */
+const MAX_TERMS = 5
+
+/** One query after the other, as compounds of compounds. */
+function unionAll(queries: readonly SQL[]): SQL {
+  if (queries.length <= MAX_TERMS) return sql.join([...queries], sql` UNION ALL `)
+  const size = Math.ceil(queries.length / MAX_TERMS)
+  const parts = Array.from({ length: Math.ceil(queries.length / size) }, (_, at) =>
+    queries.slice(at * size, (at + 1) * size),
+  )
+  return unionAll(parts.map((part) => sql`SELECT * FROM (${unionAll(part)})`))
 }
 
 interface Entry {

@@ -15,7 +15,7 @@ health.get('/health', (c) => c.json({ status: 'healthy' }))
 health.get('/ready', async (c) => {
   const database = openDatabase(c.env.DB, 'first-primary', c.get('cost'))
   const [[applied] = []] = await database
-    .batch([{ sql: 'SELECT name FROM d1_migrations ORDER BY id DESC LIMIT 1', parameters: [] }])
+    .batch([{ sql: 'SELECT 1 FROM d1_migrations WHERE name = ?', parameters: [SCHEMA] }])
     .catch((error: unknown) => {
       const detail =
         error instanceof Problem && error.type === 'misconfigured'
@@ -23,7 +23,7 @@ health.get('/ready', async (c) => {
           : 'The database does not answer.'
       throw new Problem('not_ready', { detail })
     })
-  if (applied?.name !== SCHEMA) {
+  if (!applied) {
     throw new Problem('not_ready', { detail: `The database schema is not at ${SCHEMA}: run the migrations.` })
   }
   return c.json({ status: 'ready' })

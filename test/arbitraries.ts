@@ -77,13 +77,15 @@ function shapeOf(schema: z.core.$ZodType, name: string): Shape {
       return { kind: 'enum', values: Object.values(def.entries).map(String) }
     case 'boolean':
       return { kind: 'boolean' }
-    case 'number':
+    case 'number': {
+      const { type, minimum, maximum } = z.toJSONSchema(schema)
       return {
         kind: 'number',
-        integer: 'format' in bag && String(bag.format).includes('int'),
-        minimum: Math.max(limit(bag.minimum, -1e6), -1e6),
-        maximum: Math.min(limit(bag.maximum, 1e6), 1e6),
+        integer: type === 'integer',
+        minimum: Math.max(limit(minimum, -1e6), -1e6),
+        maximum: Math.min(limit(maximum, 1e6), 1e6),
       }
+    }
     case 'array': {
       const { maximum } = bag as { maximum?: number }
       return {

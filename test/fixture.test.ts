@@ -1,13 +1,14 @@
 import { applyD1Migrations } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
+import { text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { title } from '../src/fields.ts'
-import { defineResource } from '../src/resource.ts'
+import { defineResource, ownedTable } from '../src/resource.ts'
 import { newUser } from './client.ts'
-import declaration from './fixtures/notes.ts?raw'
-import resource, { notes } from './fixtures/notes.ts'
+import declaration from './fixtures/specimens.ts?raw'
+import resource, { specimens } from './fixtures/specimens.ts'
 import { recordedApp } from './recorder.ts'
 
 // A resource that this API does not have, declared in one short file; its migration was generated from that file alone.
@@ -18,7 +19,7 @@ beforeAll(() => applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migra
 async function newWriter() {
   const { id, authorization } = await newUser()
   const call = (method: string, suffix = '', body?: unknown, headers: Record<string, string> = {}) =>
-    app.fetch(method, `/api/me/notes${suffix}`, body, { ...authorization, ...headers })
+    app.fetch(method, `/api/me/specimens${suffix}`, body, { ...authorization, ...headers })
   return { id, call }
 }
 
@@ -29,11 +30,13 @@ test('a resource of three fields is one file of under 25 lines', () => {
 
 test('its generated table is STRICT, WITHOUT ROWID, keyed by owner and id', async () => {
   const { results } = await env.DB.prepare(
-    `SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'notes'`,
+    `SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'specimens'`,
   ).all()
-  const table = results.find(({ name }) => name === 'notes')
+  const table = results.find(({ name }) => name === 'specimens')
   expect(table?.sql).toMatch(/PRIMARY KEY\(`user_id`, `id`\)\s*\) STRICT, WITHOUT ROWID$/)
-  expect(results.map(({ name }) => name)).toEqual(expect.arrayContaining(['notes_revision', 'notes_trash']))
+  expect(results.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['specimens_revision', 'specimens_trash']),
+  )
 })
 
 describe('every route serves it', () => {
@@ -53,7 +56,7 @@ describe('every route serves it', () => {
       updated_at: expect.any(String),
     })
     const at = `/${note.id}`
-    expect(created.headers.get('Location')).toBe(`/api/me/notes${at}`)
+    expect(created.headers.get('Location')).toBe(`/api/me/specimens${at}`)
     expect((await call('GET', at)).body).toEqual(note)
     expect((await call('PATCH', at, { pinned: true })).body).toMatchObject({
       pinned: true,
@@ -61,7 +64,7 @@ describe('every route serves it', () => {
     })
     const put = await call('PUT', at, { body: 'Buy paper' })
     expect(put.body).toMatchObject({ body: 'Buy paper', pinned: false, due: null })
-    expect((await call('GET')).body).toEqual({ notes: [put.body], count: 1, next_cursor: null })
+    expect((await call('GET')).body).toEqual({ specimens: [put.body], count: 1, next_cursor: null })
     expect((await call('DELETE', at)).status).toBe(204)
     expect((await call('GET', at)).status).toBe(404)
     expect((await call('GET', '?trashed=true')).body.count).toBe(1)
@@ -76,7 +79,7 @@ describe('every route serves it', () => {
     ]
     for (const row of rows) expect((await call('POST', '', row)).status).toBe(201)
     const bodies = async (query: string) =>
-      (await call('GET', query)).body.notes.map(({ body }: { body: string }) => body)
+      (await call('GET', query)).body.specimens.map(({ body }: { body: string }) => body)
     expect(await bodies('')).toEqual(['c', 'A', 'b'])
     expect(await bodies('?sort=body')).toEqual(['A', 'b', 'c'])
     expect(await bodies('?sort=-due')).toEqual(['A', 'b', 'c'])
@@ -113,27 +116,43 @@ describe('every route serves it', () => {
 
 test('a misspelt column is a compile error wherever a declaration names one', () => {
   const input = z.strictObject({ body: title(2000) })
-  const table = notes
+  const table = specimens
   const pined = z.strictObject({ body: title(9), pined: z.boolean() })
   // @ts-expect-error -- the table has no such column to write
   const misspelt = () => defineResource({ table, input: pined })
   expect(misspelt).toThrow('no column pined')
   // @ts-expect-error -- a column of text does not hold numbers
-  expect(defineResource({ table, input: z.strictObject({ body: z.number() }) }).name).toBe('notes')
+  expect(defineResource({ table, input: z.strictObject({ body: z.number() }) }).name).toBe('specimens')
   // @ts-expect-error -- the table has no such column to filter by
-  expect(defineResource({ table, input, filter: ['pined'] }).name).toBe('notes')
+  expect(defineResource({ table, input, filter: ['pined'] }).name).toBe('specimens')
   // @ts-expect-error -- nor here, under another name
-  expect(defineResource({ table, input, filter: [{ as: 'before', upTo: 'deu' }] }).name).toBe('notes')
+  expect(defineResource({ table, input, filter: [{ as: 'before', upTo: 'deu' }] }).name).toBe('specimens')
   // @ts-expect-error -- the table has no such column to sort by
-  expect(defineResource({ table, input, sort: ['boddy'] }).name).toBe('notes')
+  expect(defineResource({ table, input, sort: ['boddy'] }).name).toBe('specimens')
   // @ts-expect-error -- the table has no such column to search
   expect(() => defineResource({ table, input, search: ['boddy'] })).toThrow('no column boddy')
   expect(defineResource({ table, input, filter: ['pinned'], sort: ['body'], search: ['body'] }).name).toBe(
-    'notes',
+    'specimens',
   )
 })
 
 test('a column that nothing would ever fill is refused at start-up', () => {
   const input = z.strictObject({ pinned: z.boolean() })
-  expect(() => defineResource({ table: notes, input })).toThrow('nothing ever fills it')
+  expect(() => defineResource({ table: specimens, input })).toThrow('nothing ever fills it')
+})
+
+test('a column that is not migrated yet is a 503, not its own name as a value', async () => {
+  const table = ownedTable('sightings', { kind: column().notNull(), colour: column() })
+  const ahead = defineResource({
+    table,
+    input: z.strictObject({ kind: title(50), colour: title(20).nullable().optional() }),
+  })
+  const { authorization } = await newUser()
+  const answer = await recordedApp(createApp([ahead], [])).fetch(
+    'GET',
+    '/api/me/sightings',
+    undefined,
+    authorization,
+  )
+  expect([answer.status, answer.body.type]).toEqual([503, '/docs/problems#misconfigured'])
 })

@@ -1,5 +1,5 @@
 import { env, exports } from 'cloudflare:workers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { call, newId, newUser, type Answer, type Json, type Parts } from './client.ts'
 import { brokenDatabase, captureLog, countedDatabase, deploy } from './deployment.ts'
 
@@ -802,4 +802,12 @@ test('no answer of the whole table names a token, a statement or a stack', async
   for (const { text } of Object.values(await oneOfEach()) as { text: Json }[]) {
     expect(text).not.toMatch(/SELECT|INSERT|UPDATE |D1_ERROR|eyJ|\.ts:\d|\bat .+\(/)
   }
+})
+
+test('a database that is ahead of this version, as in the midst of a deployment, is ready', async () => {
+  await env.DB.prepare(`INSERT INTO d1_migrations (name) VALUES ('9999_of_the_next_version.sql')`).run()
+  onTestFinished(async () => {
+    await env.DB.prepare(`DELETE FROM d1_migrations WHERE name = '9999_of_the_next_version.sql'`).run()
+  })
+  expect((await call('GET', '/ready')).status).toBe(200)
 })

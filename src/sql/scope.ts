@@ -91,9 +91,12 @@ export function columnOf(resource: Resource, name: string): SQLiteColumn {
   return column
 }
 
-/** The columns a client sees, for SELECT and RETURNING. */
+/**
+ * The columns a client sees, for SELECT and RETURNING; with their table, since SQLite takes a quoted name alone that is no
+ * column (not yet migrated, say) for a string.
+ */
 export function columns(resource: Resource): SQL {
-  return list(resource.visible.map((column) => sql`${sql.identifier(column.name)}`))
+  return list(resource.visible.map((column) => sql`${column}`))
 }
 
 /** Items with commas between. */

@@ -24,10 +24,10 @@ test('a new column is added to the table, whose rows stay', () => {
 })
 
 test('a new child table has its index and is strict and without rowids', () => {
-  project.run('resource.ts', 'subtasks', 'title:string', '--under', 'tasks')
-  const sql = project.migration('subtasks')
+  project.run('resource.ts', 'walruses', 'title:string', '--under', 'tasks')
+  const sql = project.migration('walruses')
   expect(sql).toContain(') STRICT, WITHOUT ROWID;')
-  expect(sql).toContain('CREATE INDEX `subtasks_task_id` ON `subtasks` (`user_id`,`task_id`)')
+  expect(sql).toContain('CREATE INDEX `walruses_task_id` ON `walruses` (`user_id`,`task_id`)')
 })
 
 test('an index is added to the table it is declared for', () => {

@@ -37,7 +37,7 @@ export function newProject() {
       encoding: 'utf8',
       env: { ...process.env, PATH: path },
       // A test's own timeout cannot end what blocks.
-      timeout: 50_000,
+      timeout: 110_000,
     })
     return { status, output: stdout + stderr }
   }

@@ -10,7 +10,7 @@ afterEach(() => project.remove())
 test('one command writes the declaration, the table of contents, the migration and the OpenAPI document', () => {
   const { status, output } = project.run(
     'resource.ts',
-    'notes',
+    'walruses',
     'title:string(200)',
     'body:text?',
     'pinned:boolean=false',
@@ -21,21 +21,21 @@ test('one command writes the declaration, the table of contents, the migration a
     '--under',
     'tasks',
   )
-  expect([status, output]).toEqual([0, expect.stringContaining('/api/me/tasks/{task_id}/notes')])
-  expect(project.read('src/resources/index.ts')).toContain('[projects, tasks, comments, notes]')
-  expect(project.read('src/resources/notes.ts')).toContain('task_id: parent(tasks)')
-  expect(project.migration('notes')).toContain('CREATE TABLE `notes`')
+  expect([status, output]).toEqual([0, expect.stringContaining('/api/me/tasks/{task_id}/walruses')])
+  expect(project.read('src/resources/index.ts')).toContain('[projects, tasks, comments, walruses]')
+  expect(project.read('src/resources/walruses.ts')).toContain('task_id: parent(tasks)')
+  expect(project.migration('walruses')).toContain('CREATE TABLE `walruses`')
   const { paths } = JSON.parse(project.read('public/openapi.json'))
-  expect(project.read('client/src/collections.ts')).toContain('NoteCreate')
-  expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/notes/{id}/restore')
-  const created = paths['/api/{user_id}/tasks/{task_id}/notes'].post.responses[201]
+  expect(project.read('client/src/collections.ts')).toContain('WalruseCreate')
+  expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/walruses/{id}/restore')
+  const created = paths['/api/{user_id}/tasks/{task_id}/walruses'].post.responses[201]
   expect(created.content['application/json'].example).toMatchObject({ title: 'A title', stage: 'draft' })
 })
 
 test('--dry-run prints what it would write, and writes nothing', () => {
   const before = project.state()
-  const { status, output } = project.run('resource.ts', 'notes', 'title:string', '--dry-run')
-  expect([status, output]).toEqual([0, expect.stringContaining('export const notes = ownedTable(')])
+  const { status, output } = project.run('resource.ts', 'walruses', 'title:string', '--dry-run')
+  expect([status, output]).toEqual([0, expect.stringContaining('export const walruses = ownedTable(')])
   expect(project.state()).toBe(before)
 })
 
@@ -47,21 +47,21 @@ test('what cannot be a resource is refused with a reason, and nothing is written
     ['reserved', 'delete', 'a:text'],
     ['cannot be', 'Notes', 'a:text'],
     ['cannot be', '../x', 'a:text'],
-    ['at least one field', 'notes'],
-    ['no type or resource', 'notes', 'a:foo'],
-    ['name:type', 'notes', 'A:text'],
-    ['has that already', 'notes', 'id:text'],
-    ['has that already', 'notes', 'a:text', 'a:text'],
-    ['has that already', 'notes', 'task_id:text', '--under', 'tasks'],
-    ['parameter limit', 'notes', 'limit:boolean'],
-    ['parameter tag', 'notes', 'tag:boolean', 'tags:list'],
-    ['must be optional', 'notes', 'p:projects'],
-    ['enum lists', 'notes', 'a:enum()'],
-    ['not one of', 'notes', 'a:enum(x,y)=z'],
-    ['not an integer', 'notes', 'a:integer=x'],
-    ['takes no', 'notes', 'a:boolean(3)'],
-    ['no resource named', 'notes', 'a:text', '--under', 'nothing'],
-    ['Unknown option', 'notes', 'a:text', '--undr', 'tasks'],
+    ['at least one field', 'walruses'],
+    ['no type or resource', 'walruses', 'a:foo'],
+    ['name:type', 'walruses', 'A:text'],
+    ['has that already', 'walruses', 'id:text'],
+    ['has that already', 'walruses', 'a:text', 'a:text'],
+    ['has that already', 'walruses', 'task_id:text', '--under', 'tasks'],
+    ['parameter limit', 'walruses', 'limit:boolean'],
+    ['parameter tag', 'walruses', 'tag:boolean', 'tags:list'],
+    ['must be optional', 'walruses', 'p:projects'],
+    ['enum lists', 'walruses', 'a:enum()'],
+    ['not one of', 'walruses', 'a:enum(x,y)=z'],
+    ['not an integer', 'walruses', 'a:integer=x'],
+    ['takes no', 'walruses', 'a:boolean(3)'],
+    ['no resource named', 'walruses', 'a:text', '--under', 'nothing'],
+    ['Unknown option', 'walruses', 'a:text', '--undr', 'tasks'],
   ]
   for (const [reason, ...args] of refused) {
     const { status, output } = project.run('resource.ts', ...args)
