@@ -1,10 +1,13 @@
 import { env } from 'cloudflare:workers'
+import { sql } from 'drizzle-orm'
 import { text } from 'drizzle-orm/sqlite-core'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import * as fields from '../src/fields.ts'
 import { defineResource, ownedTable } from '../src/resource.ts'
+import { slot } from '../src/sql/scope.ts'
+import { bind, compile } from '../src/sql/statement.ts'
 import { newUser } from './client.ts'
 
 /** Names that the engine uses for something of its own. */
@@ -70,4 +73,14 @@ test('a field may have any name that the engine uses for something else', async 
 test('a field cannot have the name of what every JavaScript object has', () => {
   const odd = ownedTable('odd', { constructor: text() })
   expect(() => defineResource({ table: odd, input: z.strictObject({}) })).toThrow('constructor')
+})
+
+test('a placeholder is bound once, and never what a value of the same text is', () => {
+  const statement = compile(
+    sql`SELECT ${'owner'} AS a, ${slot('owner')} AS b, ${slot('owner')} AS c, ${'owner'} AS d`,
+  )
+  expect(bind(statement, { owner: 'me' })).toEqual({
+    sql: 'SELECT ?1 AS a, ?2 AS b, ?2 AS c, ?3 AS d',
+    parameters: ['owner', 'me', 'owner'],
+  })
 })

@@ -33,10 +33,23 @@ export function compileOwned(query: SQL): Statement {
   return compile(query)
 }
 
-/** Compiles a statement that spans owners: only for maintenance, never for a request. */
+/**
+ * Compiles a statement that spans owners: only for maintenance, never for a request. A placeholder is bound once however
+ * often it stands there, since D1 takes a hundred bound parameters.
+ */
 export function compile(query: SQL): Statement {
   const { sql: text, params } = dialect.sqlToQuery(query)
-  return { sql: text, slots: params.map(slotOf) }
+  const numbers = new Map<string | symbol, number>()
+  const numbered = params.map((param) => {
+    // A value of the statement's own never shares: it may read like a placeholder's name.
+    const key = is(param, Placeholder) ? param.name : Symbol('value')
+    const number = numbers.get(key) ?? numbers.size + 1
+    numbers.set(key, number)
+    return number
+  })
+  const slots = params.filter((_, at) => numbered.indexOf(numbered[at] ?? 0) === at).map(slotOf)
+  let at = 0
+  return { sql: text.replaceAll('?', () => `?${numbered[at++]}`), slots }
 }
 
 /**
