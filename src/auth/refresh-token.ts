@@ -67,12 +67,13 @@ function bytesOf({ userId, session, family, secret }: RefreshToken): Uint8Array<
   return Uint8Array.from([...new TextEncoder().encode(userId), ...parse(session), ...family, ...secret])
 }
 
-const keys = new WeakMap<Config, Promise<CryptoKey>>()
+const keys = new WeakMap<Config, CryptoKey>()
 
 /** A key of its own, derived from the one that signs, so that neither's messages mean anything to the other. */
-function rotationKey(config: Config): Promise<CryptoKey> {
-  let key = keys.get(config)
-  if (!key) keys.set(config, (key = deriveKey(config)))
+async function rotationKey(config: Config): Promise<CryptoKey> {
+  // The key is kept and not its promise: no request may wait for what another began.
+  const key = keys.get(config) ?? (await deriveKey(config))
+  keys.set(config, key)
   return key
 }
 
