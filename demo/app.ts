@@ -11,6 +11,7 @@ const client = createClient({ storage: localStorage, onSignedOut: turn })
 let copy: LocalCopy | undefined
 let shown: 'tasks' | 'sign-in' | undefined
 let turning = Promise.resolve()
+let isAsking = false
 
 /** Turns to the tasks or to the form, whichever it is time for now. */
 function turn(): void {
@@ -45,11 +46,13 @@ async function show(): Promise<void> {
 
 /** Says whose tasks these are, once the server can be asked. */
 async function sayWho(): Promise<void> {
-  if (account.textContent || copy?.error) return
+  if (isAsking || account.textContent || copy?.error) return
+  isAsking = true
   account.textContent = await client.me().then(
     ({ email }) => email,
     () => '',
   )
+  isAsking = false
 }
 
 find('#log-out', HTMLButtonElement).onclick = async () => {
