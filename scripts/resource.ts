@@ -94,18 +94,14 @@ function generate(): void {
     execFileSync('oxfmt', [file, contents], { stdio: 'ignore', cwd: root })
     run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
     run('node', join(import.meta.dirname, 'examples.ts'), '--new')
-    run('node', join(import.meta.dirname, 'docs.ts'))
-    run('node', join(import.meta.dirname, 'client.ts'))
-    run('node', join(import.meta.dirname, 'costs.ts'))
+    derive()
   } catch (error) {
     rmSync(file, { force: true })
     writeFileSync(contents, before)
     rmSync(migrations, { recursive: true })
     cpSync(join(backup, 'migrations'), migrations, { recursive: true })
     cpSync(join(backup, 'examples.json'), examples)
-    run('node', join(import.meta.dirname, 'docs.ts'))
-    run('node', join(import.meta.dirname, 'client.ts'))
-    run('node', join(import.meta.dirname, 'costs.ts'))
+    derive()
     throw error
   } finally {
     rmSync(backup, { recursive: true })
@@ -114,6 +110,11 @@ function generate(): void {
   const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
   console.log(`Wrote src/resources/${name}.ts and added it to src/resources/index.ts, public/openapi.json and client/.
 Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
+}
+
+/** Brings up to date what is made of the declarations and their examples. */
+function derive(): void {
+  for (const script of ['docs', 'client', 'costs']) run('node', join(import.meta.dirname, `${script}.ts`))
 }
 
 function run(command: string, ...args: string[]): void {
