@@ -6,12 +6,13 @@ import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import type { App } from './env.ts'
 import { otherMethods } from './http/methods.ts'
 import { validQuery } from './http/query.ts'
+import { lazily } from './lazily.ts'
 import { Problem } from './problems.ts'
 import { digits } from './query.ts'
 import { TRASH_DAYS, type Resource } from './resource.ts'
 import { decode } from './sql/rows.ts'
 import { list, slot } from './sql/scope.ts'
-import { bind, compileOwned, OWNER, type Statement, type Values } from './sql/statement.ts'
+import { bind, compileOwned, OWNER, type Values } from './sql/statement.ts'
 
 /** How many changes a page has at most. */
 export const MAX_CHANGES = 500
@@ -43,18 +44,17 @@ type Position = z.output<typeof position>
  */
 export function changesFor(resources: readonly Resource[]): Hono<App> {
   const changes = new Hono<App>()
-  let compiled: Statement | undefined
+  const statement = lazily(() => compileOwned(changesStatement(resources)))
 
   changes.get('/', validQuery(query), async (c) => {
     const { cursor, limit } = c.req.valid('query')
     const now = Date.now()
     const since = cursor === undefined ? { at: now, seen: [] } : decodeCursor(cursor)
     if (since.at < now - TRASH_DAYS * 86_400_000) throw new Problem('cursor_expired')
-    compiled ??= compileOwned(changesStatement(resources))
     const values: Values = { [OWNER]: c.get('owner'), limit: limit + 1 }
     const seen = new Map(since.seen.map(({ collection, revision }) => [collection, revision]))
     for (const { name } of resources) values[`after ${name}`] = seen.get(name) ?? 0
-    const [rows = []] = await c.get('database').batch([bind(compiled, values)], true)
+    const [rows = []] = await c.get('database').batch([bind(statement(), values)], true)
     const more = rows.length > limit
     const entries = rows.slice(0, limit).map((row) => entryOf(resources, row))
     for (const { collection, revision } of entries) seen.set(collection, revision)

@@ -54,6 +54,11 @@ export interface Identity {
 /** What a user may do: an `admin` may use any user's paths. */
 export type Role = 'user' | 'admin'
 
+/** The role that a claim or a column says; whatever is not `admin` is a user. */
+export function roleOf(value: unknown): Role {
+  return value === 'admin' ? value : 'user'
+}
+
 /** What a log pipeline alerts on, whatever the status: `admin_access`, the use of another user's path by an administrator. */
 export type SecurityEvent = 'admin_access'
 

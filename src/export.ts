@@ -7,6 +7,7 @@ import type { App } from './env.ts'
 import { log } from './http/log.ts'
 import { otherMethods } from './http/methods.ts'
 import { lazily } from './lazily.ts'
+import { TOP } from './page.ts'
 import type { Resource } from './resource.ts'
 import { decode } from './sql/rows.ts'
 import { columns, slot } from './sql/scope.ts'
@@ -14,9 +15,6 @@ import { bind, compileOwned, OWNER, type Statement } from './sql/statement.ts'
 
 /** How many rows one round trip fetches: what is in memory at a time. */
 const BATCH = 500
-
-/** Above every id. */
-const TOP = '~'
 
 /** A list in the document: its name, and a statement for its rows by id, newest first, from after the placeholder `after`. */
 interface Part {

@@ -9,7 +9,7 @@ export const pageQuery = z.lazy(() =>
 )
 
 /** Above every id, an account's included. */
-const TOP = '\x7F'
+export const TOP = '\x7F'
 
 /** The placeholders `after` and `limit` of the statement behind a page of the list `name`. Throws `invalid_query`. */
 export function pageValues(name: string, { limit, cursor }: z.output<typeof pageQuery>) {

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { readConfig, type App } from '../env.ts'
+import { readConfig, roleOf, type App } from '../env.ts'
 import { readOptionalJson } from '../http/body.ts'
 import { log } from '../http/log.ts'
 import { limitAccount } from '../http/rate-limit.ts'
@@ -67,7 +67,7 @@ async function exchange(c: Context<App>, text: string, cookies: boolean): Promis
   return answerTokens(c, {
     identity: {
       userId: token.userId,
-      role: row.role === 'admin' ? 'admin' : 'user',
+      role: roleOf(row.role),
       sessionId: token.session,
     },
     refreshToken: encodeRefreshToken(successor),

@@ -50,15 +50,4 @@ auth.delete('/sessions/:id', authenticate, limitUser, bookmark, async (c) => {
   return c.body(null, 204)
 })
 
-for (const path of [
-  '/register',
-  '/login',
-  '/refresh',
-  '/logout',
-  '/password',
-  '/me',
-  '/sessions',
-  '/sessions/:id',
-]) {
-  otherMethods(auth, path)
-}
+for (const path of new Set(auth.routes.map((route) => route.path))) otherMethods(auth, path)

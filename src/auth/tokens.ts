@@ -7,7 +7,7 @@ import {
   type JWTVerifyOptions,
   type JWTVerifyResult,
 } from 'jose'
-import type { Config, Identity } from '../env.ts'
+import { roleOf, type Config, type Identity } from '../env.ts'
 import { UUID_V7 } from '../fields.ts'
 import { Problem } from '../problems.ts'
 import { issuersOf, type Issuer } from './issuers.ts'
@@ -36,7 +36,7 @@ export async function verifyToken(token: string, config: Config): Promise<Identi
   if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
   const sessionId = own ? sid : undefined
   if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
-  return { userId: sub, role: role === 'admin' ? 'admin' : 'user', sessionId }
+  return { userId: sub, role: roleOf(role), sessionId }
 }
 
 /**

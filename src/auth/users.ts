@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { Row } from '../database.ts'
+import { roleOf, type Role } from '../env.ts'
 import { lazily } from '../lazily.ts'
 import { NOW } from '../resource.ts'
 import { slot } from '../sql/scope.ts'
@@ -28,7 +29,7 @@ export const users = sqliteTable(
 export interface Account {
   id: string
   email: string
-  role: 'user' | 'admin'
+  role: Role
   created_at: string
 }
 
@@ -91,7 +92,7 @@ export function accountOf(row: Row): Account {
   return {
     id: String(row.id),
     email: String(row.email),
-    role: row.role === 'admin' ? 'admin' : 'user',
+    role: roleOf(row.role),
     created_at: String(row.created_at),
   }
 }
