@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { normaliseEmail } from '../src/auth/email.ts'
+import { normaliseEmail } from '../src/accounts/email.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
 const USAGE = `Usage: npm run admin -- grant|revoke <email> [--remote] [--persist-to <folder>]

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 import config from '../drizzle.config.ts'
 import { generateMigration } from './migrations.ts'
-import { startupMilliseconds } from './startup.ts'
+import { startupMilliseconds } from '../load/startup.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
 /** The largest Worker, minified and gzipped, in bytes. */
@@ -36,14 +36,15 @@ const bundle = join(scratch, 'worker.bundle')
 
 const independent: Step[] = [
   { name: 'bundle', run: bundleSize },
+  { name: 'rooms', run: () => output('depcruise', 'src', '--config', '.dependency-cruiser.mjs') },
   { name: 'unused code', run: () => output('knip') },
   { name: 'types', run: () => output('tsc') },
   { name: 'demo', run: () => output('tsc', '--project', 'demo') },
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
-  generated('costs', 'costs', 'docs/costs.md'),
-  generated('passwords', 'common-passwords', 'src/auth/common-passwords.ts'),
+  generated('costs', 'load/costs.ts', 'docs/costs.md'),
+  generated('passwords', 'scripts/common-passwords.ts', 'src/accounts/common-passwords.ts'),
   { name: 'client', run: clientFresh },
   { name: 'bindings', run: () => output('wrangler', 'types', '--check') },
   { name: 'format', run: () => output('oxfmt', '--check', '.') },
@@ -113,10 +114,10 @@ function generated(name: string, script: string, file: string): Step {
     name,
     async run() {
       const made = join(scratch, basename(file))
-      await output('node', `scripts/${script}.ts`, made)
+      await output('node', script, made)
       if (readFileSync(made, 'utf8') !== readFileSync(file, 'utf8')) {
         throw new Error(
-          `${file} is not what it would be now. Run npm run ${script}, look at the difference, and commit.`,
+          `${file} is not what it would be now. Run node ${script}, look at the difference, and commit.`,
         )
       }
       return file

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { dictionary } from '@zxcvbn-ts/language-common'
-import { MAX_PASSWORD, MIN_PASSWORD } from '../src/auth/new-password.ts'
+import { MAX_PASSWORD, MIN_PASSWORD } from '../src/accounts/new-password.ts'
 
-// The most common passwords, for the Worker to refuse. `npm run common-passwords` writes src/auth/common-passwords.ts;
+// The most common passwords, for the Worker to refuse. `npm run common-passwords` writes src/accounts/common-passwords.ts;
 // another path may follow, so that the gate can compare.
 const target = process.argv[2] ?? join(import.meta.dirname, '..', 'src', 'auth', 'common-passwords.ts')
 
@@ -23,7 +23,7 @@ writeFileSync(
   `// Written by \`npm run common-passwords\` from @zxcvbn-ts/language-common, MIT License,
 // Copyright (c) 2012-2016 Dan Wheeler and Dropbox, Inc., Copyright (c) 2021 @zxcvbn-ts
 
-/** The ${passwords.length} of the ${COMMON} most common passwords that are long enough; src/auth/new-password.ts reads it. */
+/** The ${passwords.length} of the ${COMMON} most common passwords that are long enough; src/accounts/new-password.ts reads it. */
 export const COMMON_PASSWORDS =
   ${quoted(encoded.join(''))}
 `,

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { problemTypes } from '../src/problems.ts'
 import { resources, verbs } from '../src/resources/index.ts'
-import { openApiFor } from './openapi/document.ts'
-import { recorded, withExamples } from './openapi/examples.ts'
+import { openApiFor } from '../openapi/document.ts'
+import { recorded, withExamples } from '../openapi/examples.ts'
 import { types } from './resource-fields.ts'
 
 // The static pages that are made: wrangler runs this before it bundles, so they never lag behind their sources.

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
-import { ownedTable, type Resource } from '../src/resource.ts'
+import { ownedTable, type Resource } from '../src/engine/resource.ts'
 import { resources } from '../src/resources/index.ts'
 import { parseField, types, type Field } from './resource-fields.ts'
 

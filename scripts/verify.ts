@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { summaryOf } from './verify/report.ts'
-import { Unusable, verification } from './verify/verification.ts'
+import { summaryOf } from '../verify/report.ts'
+import { Unusable, verification } from '../verify/verification.ts'
 
 const USAGE = `Usage: npm run verify -- <url> [options]
 

@@ -1,6 +1,6 @@
 import { createApp } from './app.ts'
-import type { Bindings } from './env.ts'
-import { purge } from './purge.ts'
+import type { Bindings } from './config.ts'
+import { purge } from './user/purge.ts'
 import { resources, verbs } from './resources/index.ts'
 
 const app = createApp(resources, verbs)

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import * as z from 'zod'
-import type { Resource } from '../src/resource.ts'
+import type { Resource } from '../src/engine/resource.ts'
 
 /** What a value must be, read from its zod schema. */
 export type Shape =

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
 import { resources, verbs } from '../src/resources/index.ts'
-import type { OwnedTable, Resource } from '../src/resource.ts'
-import { routesFor } from '../src/routes.ts'
+import type { OwnedTable, Resource } from '../src/engine/resource.ts'
+import { routesFor } from '../src/engine/routes.ts'
 import { leastBodyOf, type Body, type Given } from './arbitraries.ts'
 import { newUser, type Answer, type Json } from './client.ts'
 

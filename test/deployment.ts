@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { onTestFinished, vi } from 'vitest'
 import { createApp } from '../src/app.ts'
-import type { Bindings, Limiter, Settings } from '../src/env.ts'
+import type { Bindings, Limiter, Settings } from '../src/config.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { answerOf, requestOf, type Json, type Parts } from './client.ts'
 

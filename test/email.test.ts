@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { email, normaliseEmail } from '../src/auth/email.ts'
+import { email, normaliseEmail } from '../src/accounts/email.ts'
 
 const accepts = (text: string) => email().safeParse(text).success
 

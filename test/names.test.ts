@@ -4,10 +4,9 @@ import { text } from 'drizzle-orm/sqlite-core'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
-import * as fields from '../src/fields.ts'
-import { defineResource, ownedTable } from '../src/resource.ts'
-import { slot } from '../src/sql/scope.ts'
-import { bind, compile } from '../src/sql/statement.ts'
+import * as fields from '../src/engine/fields.ts'
+import { defineResource, ownedTable } from '../src/engine/resource.ts'
+import { bind, compile, slot } from '../src/d1/statement.ts'
 import { newUser } from './client.ts'
 
 /** Names that the engine uses for something of its own. */

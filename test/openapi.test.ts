@@ -1,8 +1,8 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import document from '../public/openapi.json'
-import { driverFor, isInReach, type Exchange } from '../scripts/openapi/drive.ts'
-import { operationsOf, type Media } from '../scripts/openapi/operations.ts'
+import { driverFor, isInReach, type Exchange } from '../openapi/drive.ts'
+import { operationsOf, type Media } from '../openapi/operations.ts'
 import { call, newId, tokenFor } from './client.ts'
 import { brokenDatabase, deploy } from './deployment.ts'
 

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { createApp } from '../src/app.ts'
-import type { Bindings } from '../src/env.ts'
+import type { Bindings } from '../src/config.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { answerOf, requestOf, type Answer } from './client.ts'
 

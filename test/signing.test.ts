@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { issueAccessToken, verifyToken } from '../src/auth/tokens.ts'
-import { readConfig, type Settings } from '../src/env.ts'
+import { readConfig, type Settings } from '../src/config.ts'
 import { newId, type Answer } from './client.ts'
 import { captureLog, countedDatabase, deploy } from './deployment.ts'
 import { forge, newKey, partsOf, sign, verifies, type Jwk } from './jws.ts'

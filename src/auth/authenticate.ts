@@ -1,9 +1,11 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { readConfig, type App, type Identity } from '../env.ts'
+import { readConfig } from '../config.ts'
+import type { App, Identity } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { accessCookie } from './cookies.ts'
 import { requireAllowedOrigin } from './origin.ts'
+import { sessionGuard } from './session-guard.ts'
 import { invalidToken, verifyToken } from './tokens.ts'
 
 /**
@@ -14,10 +16,17 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
   const started = performance.now()
   const identity = await identify(c)
   if (!identity) throw new Problem('missing_credentials')
-  c.set('identity', identity)
+  admit(c, identity)
   c.set('authMs', performance.now() - started)
   await next()
 })
+
+/** Makes a verified caller this request's; every batch then checks that the session of its token, if any, has not ended. */
+export function admit(c: Context<App>, identity: Identity): void {
+  c.set('identity', identity)
+  const { userId, sessionId } = identity
+  if (sessionId) c.set('guards', [sessionGuard(userId, sessionId, isSafe(c.req.method))])
+}
 
 /**
  * The caller by the access token in the `Authorization` header or, only where there is no such header, in the cookie:
@@ -35,6 +44,11 @@ export async function identify(c: Context<App>): Promise<Identity | undefined> {
   }
   const cookie = accessCookie(c)
   if (cookie === undefined) return undefined
-  if (!/^(GET|HEAD)$/.test(c.req.method)) requireAllowedOrigin(c)
+  if (!isSafe(c.req.method)) requireAllowedOrigin(c)
   return verifyToken(cookie, config)
+}
+
+/** Whether a method only reads (RFC 9110 §9.2.1). */
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }

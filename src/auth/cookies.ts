@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 
 const ACCESS = 'access_token'
 const REFRESH = 'refresh_token'

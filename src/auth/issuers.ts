@@ -1,8 +1,9 @@
 import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } from 'jose'
-import type { Config } from '../env.ts'
-import { log } from '../http/log.ts'
+import type { Config } from '../config.ts'
+import { log } from '../log.ts'
 import { Problem } from '../problems.ts'
-import { importKey, type OwnKey } from './keys.ts'
+import { importKey } from './keys.ts'
+import type { OwnKey } from '../own-key.ts'
 
 /** Somebody whose tokens are trusted. */
 export interface Issuer {

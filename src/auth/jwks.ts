@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
-import { readConfig, type App } from '../env.ts'
+import { readConfig } from '../config.ts'
+import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { publicJwk } from './keys.ts'
 

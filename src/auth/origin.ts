@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
-import { allowsOrigin, type App } from '../env.ts'
+import { allowsOrigin } from '../config.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 
 /**

@@ -1,7 +1,7 @@
+import { isUserId } from '../ids.ts'
 import { createMiddleware } from 'hono/factory'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
-import { isUserId } from './user-id.ts'
 
 /**
  * Proves that the `{user_id}` of the path is the caller (or `me`), or that the caller is an administrator, which the log

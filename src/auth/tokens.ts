@@ -1,3 +1,4 @@
+import { isUserId, UUID_V7 } from '../ids.ts'
 import {
   decodeProtectedHeader,
   errors,
@@ -7,12 +8,11 @@ import {
   type JWTVerifyOptions,
   type JWTVerifyResult,
 } from 'jose'
-import { roleOf, type Config, type Identity } from '../env.ts'
-import { UUID_V7 } from '../fields.ts'
+import type { Config } from '../config.ts'
+import { roleOf, type Identity } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { issuersOf, type Issuer } from './issuers.ts'
 import { importKey } from './keys.ts'
-import { isUserId } from './user-id.ts'
 
 /** How far clocks may differ, in seconds. */
 const LEEWAY = 30

@@ -3,8 +3,7 @@ import type { Context } from 'hono'
 import { bodyLimit as honoBodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type * as z from 'zod'
-import type { App } from '../env.ts'
-import { issue } from '../fields.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { fieldErrors } from './validation.ts'
 
@@ -59,8 +58,10 @@ export async function readForm<Output>(c: Context<App>, schema: z.ZodType<Output
   const fields = new URLSearchParams(form)
   const names = new Set<string>()
   for (const name of fields.keys()) {
-    const repeated = { ...issue(name, 'repeated', 'must come once'), path: [name] }
-    if (names.has(name)) throw new Problem('invalid_body', fieldErrors([repeated]))
+    if (names.has(name)) {
+      const errors = [{ path: name, code: 'repeated', message: 'must come once' }]
+      throw new Problem('invalid_body', { errors })
+    }
     names.add(name)
   }
   return parsed(schema, Object.fromEntries(fields))

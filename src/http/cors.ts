@@ -1,5 +1,6 @@
 import { createMiddleware } from 'hono/factory'
-import { allowsOrigin, type App } from '../env.ts'
+import { allowsOrigin } from '../config.ts'
+import type { App } from '../context.ts'
 
 const REQUEST_HEADERS = [
   'Authorization',

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 
 /** Says what a request cost: D1 rows in `x-d1-rows-read` and `x-d1-rows-written`, milliseconds in `Server-Timing`. */
 export const cost = createMiddleware<App>(async function cost(c, next) {

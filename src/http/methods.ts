@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 
 /**

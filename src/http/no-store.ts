@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 
 /** Nothing under the API is kept by any cache, unless its route says otherwise. */
 export const noStore = createMiddleware<App>(async function noStore(c, next) {

@@ -1,9 +1,10 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { readConfig, type App, type Bindings, type Limiter } from '../env.ts'
+import { readConfig, type Bindings, type Limiter } from '../config.ts'
+import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
-import { log } from './log.ts'
+import { log } from '../log.ts'
 
 /** What is limited on the way to an account. */
 export type Purpose = 'login' | 'register' | 'refresh' | 'logout'

@@ -1,5 +1,5 @@
 import { createMiddleware } from 'hono/factory'
-import type { App } from '../env.ts'
+import type { App } from '../context.ts'
 
 /** Gives every request an id: the caller's own `X-Request-Id` when it is 1–64 of `\w` and `-`, otherwise a new UUID. */
 export const requestId = createMiddleware<App>(async function requestId(c, next) {

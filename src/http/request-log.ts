@@ -1,7 +1,7 @@
 import { createMiddleware } from 'hono/factory'
 import { matchedRoutes, routePath } from 'hono/route'
-import type { App } from '../env.ts'
-import { log } from './log.ts'
+import type { App } from '../context.ts'
+import { log } from '../log.ts'
 
 /** Problems that say somebody tried what they may not; a log pipeline alerts on `security`. */
 const securityEvents: Partial<Record<string, string>> = {

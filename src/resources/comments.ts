@@ -1,7 +1,7 @@
 import { text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { title } from '../fields.ts'
-import { defineResource, ownedTable, parent } from '../resource.ts'
+import { title } from '../engine/fields.ts'
+import { defineResource, ownedTable, parent } from '../engine/resource.ts'
 import { tasks } from './tasks.ts'
 
 /** What is said about a task: a child of it. */

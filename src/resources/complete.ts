@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
-import type { App } from '../env.ts'
-import { ifMatch } from '../http/conditional.ts'
+import type { App } from '../context.ts'
+import { ifMatch } from '../engine/conditional.ts'
 import { otherMethods } from '../http/methods.ts'
-import { answer, rowId, storeOf, type Verb } from '../routes.ts'
+import { answer, rowId, storeOf, type Verb } from '../engine/routes.ts'
 import tasks from './tasks.ts'
 
 const routes = new Hono<App>()

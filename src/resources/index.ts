@@ -1,5 +1,5 @@
-import type { Resource } from '../resource.ts'
-import type { Verb } from '../routes.ts'
+import type { Resource } from '../engine/resource.ts'
+import type { Verb } from '../engine/routes.ts'
 import comments from './comments.ts'
 import { complete } from './complete.ts'
 import projects from './projects.ts'

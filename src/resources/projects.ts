@@ -1,7 +1,7 @@
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { text, title } from '../fields.ts'
-import { defineResource, ownedTable } from '../resource.ts'
+import { text, title } from '../engine/fields.ts'
+import { defineResource, ownedTable } from '../engine/resource.ts'
 
 /** What tasks can belong to. */
 export const projects = ownedTable('projects', {

@@ -1,8 +1,9 @@
+import { NOW } from '../d1/clock.ts'
 import { sql } from 'drizzle-orm'
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { id, labels, moment, text, title } from '../fields.ts'
-import { defineResource, NOW, ownedTable, reference } from '../resource.ts'
+import { id, labels, moment, text, title } from '../engine/fields.ts'
+import { defineResource, ownedTable, reference } from '../engine/resource.ts'
 import { projects } from './projects.ts'
 
 /** What is to be done: the flagship, with everything a declaration can say. */

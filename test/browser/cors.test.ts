@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import document from '../../public/openapi.json'
-import { freePort } from '../../scripts/server.ts'
+import { freePort } from '../../load/server.ts'
 import { developmentToken } from '../../scripts/token.ts'
 import { useBrowser } from './browser.ts'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parameterOf } from '../../src/query.ts'
+import { parameterOf } from '../../src/engine/query.ts'
 import {
   fieldsOf,
   fullBodyOf,

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { parameterOf } from '../../src/query.ts'
+import { parameterOf } from '../../src/engine/query.ts'
 import { bodyOf, fieldValue, fieldsOf, moments, patchOf, type Body, type Given } from '../arbitraries.ts'
 import { newId, newUser, type Answer, type Json } from '../client.ts'
 import { collectionOf, resources, rowVerbsOf, type Collection } from '../collection.ts'

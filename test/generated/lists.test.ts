@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { FilterDeclaration, Resource } from '../../src/resource.ts'
+import type { FilterDeclaration, Resource } from '../../src/engine/resource.ts'
 import { bodyOf, fieldsOf, moments, valueOf, type Field } from '../arbitraries.ts'
 import type { Json } from '../client.ts'
 import { collectionOf, expectProblem, resources, type Collection } from '../collection.ts'

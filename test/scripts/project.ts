@@ -7,6 +7,8 @@ const root = join(import.meta.dirname, '..', '..')
 const PARTS = [
   'src',
   'scripts',
+  'openapi',
+  'load',
   'migrations',
   'public',
   'client',

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, migrate, startServer, type Server } from '../../scripts/server.ts'
+import { freePort, migrate, startServer, type Server } from '../../load/server.ts'
 import { developmentToken } from '../../scripts/token.ts'
-import type { Result } from '../../scripts/verify/report.ts'
+import type { Result } from '../../verify/report.ts'
 
-// That each planted fault turns its own check red takes minutes: scripts/verify-faults.ts, run by hand.
+// That each planted fault turns its own check red takes minutes: verify/plant.ts, run by hand.
 const folder = mkdtempSync(join(tmpdir(), 'freehold-verify-'))
 let server: Server
 beforeAll(async () => {

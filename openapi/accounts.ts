@@ -1,0 +1,295 @@
+import * as z from 'zod'
+import {
+  credentials,
+  logoutBody,
+  passwordChange,
+  passwordGrant,
+  refreshBody,
+  registration,
+} from '../src/accounts/bodies.ts'
+import type { Session } from '../src/accounts/sessions.ts'
+import type { Account } from '../src/accounts/users.ts'
+import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/engine/query.ts'
+import type { Resource } from '../src/engine/resource.ts'
+import { pascal, ref, type Json } from './json.ts'
+import { query } from './parameters.ts'
+import { answer, headers, problems } from './responses.ts'
+
+const FORM = 'application/x-www-form-urlencoded'
+/** What any operation may meet. */
+const ANYWHERE = [429, 500, 503, 504] as const
+/** What one with a body may meet, too. */
+const BODY = [400, 413, 415, 422] as const
+
+/** `/api/auth` and `/api/admin`, and what else is about the whole of an account. */
+export function accountPaths(): Json {
+  return {
+    '/api/auth/register': {
+      post: operation('register', 'Register', {
+        description:
+          'Makes an account and no session: log in next. An e-mail is one whatever its case and spaces around it.',
+        security: [],
+        requestBody: json('Registration'),
+        responses: { ...created('Account', 'The new account.'), ...problems(...BODY, 404, 409, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/login': {
+      post: operation('login', 'Log in', {
+        description:
+          'By JSON, or by the form of OAuth 2.0’s password grant (RFC 6749 §4.3). With `cookie=true` the tokens come as HttpOnly ' +
+          'cookies and not in the body; requests that change something then need an allowed `Origin`.',
+        security: [],
+        parameters: [
+          query('cookie', 'Whether the tokens come as cookies.', { type: 'boolean', default: false }),
+        ],
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: ref('schemas', 'Credentials') },
+            [FORM]: { schema: ref('schemas', 'PasswordGrant') },
+          },
+        },
+        responses: {
+          ...tokens('A pair of tokens, of a new session.'),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/refresh': {
+      post: operation('refresh', 'Refresh', {
+        description:
+          'Exchanges a refresh token, from the body or the cookie, for a new pair. A token is good for one exchange; for ten ' +
+          'seconds after it, it gets the same result again, and later its use ends the session.',
+        security: [{ cookie: [] }, {}],
+        requestBody: json('Refresh', false),
+        responses: { ...tokens('A new pair.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/logout': {
+      post: operation('logout', 'Log out', {
+        description:
+          'Ends the session of the access token, or of a refresh token in the body or cookie; with `all` every session of the ' +
+          'user. It holds for the very next request.',
+        security: [{ bearer: [] }, { oauth2: [] }, { cookie: [] }, {}],
+        requestBody: json('Logout', false),
+        responses: { ...done('Logged out.'), ...problems(...BODY, 401, 403, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/me': {
+      get: operation('getMe', 'Get the account', {
+        description: 'The account of the access token.',
+        responses: { ...answer(200, 'Account', 'The account.', []), ...problems(401, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/password': {
+      put: operation('changePassword', 'Change the password', {
+        description: 'Ends every other session, and keeps this one.',
+        requestBody: json('PasswordChange'),
+        responses: { ...done('Changed.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/sessions': {
+      get: operation('listSessions', 'List sessions', {
+        description: 'The logins of the user that have not ended, newest first.',
+        parameters: page(),
+        responses: {
+          ...answer(200, 'SessionList', 'A page of sessions.', []),
+          ...problems(401, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/sessions/{id}': {
+      parameters: [ref('parameters', 'id')],
+      delete: operation('endSession', 'End a session', {
+        description: 'Logs out wherever that was.',
+        responses: { ...done('It has ended.'), ...problems(401, 403, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/admin/users': {
+      get: operation('listUsers', 'List accounts', {
+        description: 'For administrators; each use is logged.',
+        parameters: page(),
+        responses: {
+          ...answer(200, 'UserList', 'A page of accounts.', []),
+          ...problems(401, 403, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/{user_id}': {
+      parameters: [ref('parameters', 'user_id')],
+      delete: operation('eraseAccount', 'Erase the account', {
+        description: 'The account, its sessions and every row it owns are gone, at once and for good.',
+        responses: { ...done('Erased.'), ...problems(401, 403, ...ANYWHERE) },
+      }),
+    },
+    '/api/{user_id}/export': {
+      parameters: [ref('parameters', 'user_id')],
+      get: operation('exportAccount', 'Export everything', {
+        description:
+          'One document of the account, its sessions and all its live rows, streamed. The cost headers count what was read ' +
+          'before the first byte.',
+        responses: {
+          ...answer(200, 'Export', 'A download.', ['Content-Disposition']),
+          ...problems(401, 403, ...ANYWHERE),
+        },
+      }),
+    },
+    '/.well-known/jwks.json': {
+      get: operation('getKeys', 'Get the public keys', {
+        description:
+          'What verifies the tokens of this deployment (RFC 7517 §5); none while it signs with a shared secret.',
+        security: [],
+        responses: {
+          ...answer(200, 'KeySet', 'The keys, the current one first.', []),
+          ...problems(405, 503),
+        },
+      }),
+    },
+  }
+}
+
+const account: z.ZodType<Account> = z.strictObject({
+  id: z.string(),
+  email: z.string(),
+  role: z.enum(['user', 'admin']),
+  created_at: z.iso.datetime(),
+})
+
+const session: z.ZodType<Session> = z.strictObject({
+  id: z.uuid(),
+  current: z.boolean(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+  user_agent: z.string().nullable(),
+})
+
+/** The schemas of {@link accountPaths}. */
+export function accountSchemas(resources: readonly Resource[]): Json {
+  const rows = Object.fromEntries(
+    resources.map(({ name, singular }) => [name, { type: 'array', items: ref('schemas', pascal(singular)) }]),
+  )
+  return {
+    Registration: schemaOf(registration()),
+    Credentials: schemaOf(credentials()),
+    PasswordGrant: schemaOf(passwordGrant()),
+    Refresh: schemaOf(refreshBody()),
+    Logout: schemaOf(logoutBody()),
+    PasswordChange: schemaOf(passwordChange()),
+    Account: schemaOf(account),
+    Session: schemaOf(session),
+    UserList: pageOf('users', 'Account'),
+    SessionList: pageOf('sessions', 'Session'),
+    Tokens: {
+      type: 'object',
+      description: 'In cookie mode without the tokens.',
+      required: ['token_type', 'expires_in'],
+      properties: {
+        access_token: { type: 'string', description: 'A JWT: send it as `Authorization: Bearer`.' },
+        token_type: { const: 'bearer' },
+        expires_in: { type: 'integer', description: 'How long the access token lives, in seconds.' },
+        refresh_token: { type: 'string', description: 'For the next refresh, once.' },
+      },
+      additionalProperties: false,
+    },
+    Export: closed({
+      user_id: { type: 'string' },
+      exported_at: { type: 'string', format: 'date-time' },
+      account: { anyOf: [ref('schemas', 'Account'), { type: 'null' }] },
+      sessions: { type: 'array', items: ref('schemas', 'Session') },
+      ...rows,
+    }),
+    KeySet: closed({
+      keys: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['kty', 'crv', 'x', 'kid', 'alg', 'use'],
+          properties: {
+            kty: { enum: ['OKP', 'EC'] },
+            crv: { enum: ['Ed25519', 'P-256'] },
+            x: { type: 'string' },
+            y: { type: 'string' },
+            kid: { type: 'string' },
+            alg: { enum: ['EdDSA', 'ES256'] },
+            use: { const: 'sig' },
+          },
+          additionalProperties: false,
+        },
+      },
+    }),
+  }
+}
+
+/** How a caller is known: a token of wherever, one of `login`, or its cookie. */
+export const SECURITY_SCHEMES = {
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'An access token (RFC 6750), of this deployment or of the identity provider it trusts.',
+  },
+  oauth2: {
+    type: 'oauth2',
+    description: 'An account of this deployment, by OAuth 2.0’s password grant.',
+    flows: { password: { tokenUrl: '/api/auth/login', scopes: {} } },
+  },
+  cookie: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-access_token',
+    description: 'After a login with `cookie=true`. What changes something also needs an allowed `Origin`.',
+  },
+}
+
+function operation(operationId: string, summary: string, rest: Json): Json {
+  return { operationId, summary, tags: [operationId === 'listUsers' ? 'admin' : 'account'], ...rest }
+}
+
+function json(schema: string, required = true): Json {
+  return { required, content: { 'application/json': { schema: ref('schemas', schema) } } }
+}
+
+function created(schema: string, description: string): Json {
+  return answer(201, schema, description, ['Location'])
+}
+
+function done(description: string): Json {
+  return { 204: { description, headers: headers(['Set-Cookie']) } }
+}
+
+function tokens(description: string): Json {
+  return answer(200, 'Tokens', description, ['Set-Cookie'])
+}
+
+function page(): Json[] {
+  return [
+    query('limit', 'How many at most.', {
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_LIMIT,
+      default: DEFAULT_LIMIT,
+    }),
+    query('cursor', 'Where the last page ended: its `next_cursor`.', { type: 'string' }),
+  ]
+}
+
+function pageOf(name: string, item: string): Json {
+  return closed({
+    [name]: { type: 'array', items: ref('schemas', item) },
+    count: { type: 'integer', description: 'How many this page has.' },
+    next_cursor: {
+      type: ['string', 'null'],
+      description: 'The `cursor` of the next page; null on the last.',
+    },
+  })
+}
+
+function closed(properties: Json): Json {
+  return { type: 'object', required: Object.keys(properties), properties, additionalProperties: false }
+}
+
+function schemaOf(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  return rest
+}

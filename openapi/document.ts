@@ -1,0 +1,60 @@
+import type { Resource } from '../src/engine/resource.ts'
+import type { Verb } from '../src/engine/routes.ts'
+import { accountPaths, accountSchemas, SECURITY_SCHEMES } from './accounts.ts'
+import { merged, type Json } from './json.ts'
+import { PARAMETERS } from './parameters.ts'
+import { changesPath, pathOf, pathsOf, servicePaths, verbItem } from './paths.ts'
+import { HEADERS, PROBLEM, problemResponses } from './responses.ts'
+import { changesSchema, schemasOf } from './schemas.ts'
+
+/** The OpenAPI 3.1 document of an API, derived from its declarations, the problem table and nothing else. */
+export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[]): Json {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Freehold',
+      version: '1.0.0',
+      summary: 'A REST API in which every row belongs to a user.',
+      description: INTRODUCTION,
+      contact: { name: 'The Freehold authors' },
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/', description: 'This deployment' }],
+    security: [{ bearer: [] }, { oauth2: [] }, { cookie: [] }],
+    tags: [
+      ...resources.map(({ name, singular }) => ({
+        name,
+        description: `The user's own ${name}: each ${singular} is a row.`,
+      })),
+      { name: 'account', description: 'The account, its sessions and all that it owns.' },
+      { name: 'admin', description: 'For administrators.' },
+      { name: 'changes', description: 'Delta sync over every collection.' },
+      { name: 'service', description: 'The service itself; no credentials needed.' },
+    ],
+    paths: {
+      ...merged(resources.map(pathsOf)),
+      ...Object.fromEntries(verbs.map((verb) => [pathOf(verb.resource, verb.path), verbItem(verb)])),
+      ...changesPath(),
+      ...accountPaths(),
+      ...servicePaths(),
+    },
+    components: {
+      securitySchemes: SECURITY_SCHEMES,
+      parameters: PARAMETERS,
+      headers: HEADERS,
+      responses: problemResponses(),
+      schemas: {
+        Problem: PROBLEM,
+        Changes: changesSchema(resources),
+        ...accountSchemas(resources),
+        ...merged(resources.map(schemasOf)),
+      },
+    },
+  }
+}
+
+const INTRODUCTION = `Every path under \`/api/{user_id}\` belongs to one user: \`{user_id}\` is the \`sub\` of the caller's token, or \`me\`.
+The same paths answer under \`/api/v1\`, the pinned version.
+
+Rows carry a \`revision\`, which is also their \`ETag\`: send it back as \`If-Match\` to change only what you have seen.
+Errors are problem documents (RFC 9457); their types are explained at [/docs/problems](/docs/problems).`

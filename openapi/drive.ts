@@ -1,0 +1,328 @@
+import { v7 as uuidv7 } from 'uuid'
+import * as z from 'zod'
+import { encodeOpaque } from '../src/engine/cursor.ts'
+import { operationsOf, type Operation } from './operations.ts'
+import { sample, type Given } from './sample.ts'
+
+/** A request to a deployment. */
+export interface Sent {
+  method: string
+  /** With its query string. */
+  path: string
+  headers: Record<string, string>
+  body?: string
+}
+
+/** What came back. */
+export interface Got {
+  status: number
+  headers: Headers
+  text: string
+}
+
+/** A request that an operation describes, or should have refused, and its answer. */
+export interface Exchange {
+  operation: Operation
+  request: Sent
+  response: Got
+}
+
+/** A deployment to drive: how to reach it, and an access token of a user nobody was before, or of an administrator. */
+export interface Deployment {
+  send: (request: Sent) => Promise<Got>
+  newToken: (role?: 'admin') => Promise<string>
+}
+
+/** What no operation can be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
+const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
+
+/** Whether a client can bring about an answer. Only a deployment that keeps no accounts has no `/api/auth`. */
+export function isInReach({ path }: Operation, status: number): boolean {
+  return !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/\w+$/.test(path))
+}
+
+/** One visit to an operation: what is in its path is there, and belongs to a user of its own. */
+interface Visit {
+  path: string
+  headers: Record<string, string>
+  given: Given
+}
+
+const row = z.object({ id: z.string() })
+const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
+const PASSWORD = 'seven green bicycles'
+const JSON_TYPE = 'application/json'
+const MAX_BODY = 65_536
+
+/**
+ * Everything a document says can be asked and answered, from the document alone: `drive(operation)` asks for each
+ * success and for each error that it describes and that a client can bring about, or for those errors that are wanted.
+ */
+export function driverFor(document: unknown, { send, newToken }: Deployment) {
+  const operations = operationsOf(document)
+  const creatorOf = (path: string) =>
+    operations.find((each) => each.path === path && each.method === 'POST' && each.responses.has(201))
+
+  /** A new account that is logged in, for the operations about accounts; for others a token is enough. */
+  async function enter({ path, open }: Operation): Promise<Omit<Visit, 'path'>> {
+    if (path.startsWith('/api/admin/')) return { headers: bearer(await newToken('admin')), given: {} }
+    if (!path.startsWith('/api/auth/')) return { headers: open ? {} : bearer(await newToken()), given: {} }
+    const email = `ada-${uuidv7()}@example.com`
+    const given: Given = {
+      email: () => email,
+      username: () => email,
+      password: () => PASSWORD,
+      current_password: () => PASSWORD,
+      new_password: () => 'nine yellow umbrellas',
+    }
+    if (path === '/api/auth/register') return { headers: {}, given }
+    await post('/api/auth/register', given)
+    const { access_token, refresh_token } = pair.parse(succeeded(await post('/api/auth/login', given)))
+    return {
+      headers: open ? {} : bearer(access_token),
+      given: { ...given, 'refresh_token?': () => refresh_token },
+    }
+  }
+
+  async function post(path: string, given: Given): Promise<Got> {
+    const operation = operations.find((each) => each.path === path && each.method === 'POST')
+    if (!operation) throw new Error(`there is no POST ${path}`)
+    return send(written(operation, { path, headers: {}, given }))
+  }
+
+  async function visit(operation: Operation): Promise<Visit> {
+    const { path } = operation
+    const { headers, given } = await enter(operation)
+    let template = ''
+    let filled = ''
+    for (const segment of path.split('/').slice(1)) {
+      if (segment === '{user_id}') filled += '/me'
+      else if (segment.startsWith('{')) filled += `/${await rowIn(template, filled, headers)}`
+      else filled += `/${segment}`
+      template += `/${segment}`
+    }
+    return { path: filled, headers, given }
+  }
+
+  /** The id of a row in a collection: a new one, or what is first in it when clients cannot create any. */
+  async function rowIn(template: string, path: string, headers: Record<string, string>): Promise<string> {
+    const creator = creatorOf(template)
+    if (creator) return row.parse(succeeded(await send(written(creator, { path, headers, given: {} })))).id
+    const lists = z
+      .record(z.string(), z.unknown())
+      .parse(succeeded(await send({ method: 'GET', path, headers })))
+    const [first] = z.array(row).parse(Object.values(lists).find(Array.isArray))
+    if (!first) throw new Error(`${path} is empty`)
+    return first.id
+  }
+
+  /** Two rows in the collection that an operation is about, or one in every collection of the user's. */
+  async function populate({ path }: Operation, { path: filled, headers }: Visit): Promise<string[]> {
+    const template = path.replace(/\/bulk$/, '')
+    if (creatorOf(template)) {
+      const at = filled.replace(/\/bulk$/, '')
+      return [await rowIn(template, at, headers), await rowIn(template, at, headers)]
+    }
+    const collections = operations.filter(
+      (each) => /^\/api\/\{user_id\}\/\w+$/.test(each.path) && creatorOf(each.path),
+    )
+    for (const each of collections.filter(({ method }) => method === 'POST')) {
+      await rowIn(each.path, each.path.replace('{user_id}', 'me'), headers)
+    }
+    return []
+  }
+
+  /** The request of an operation, with a body of its schema if it takes one. */
+  function written({ method, body }: Operation, { path, headers, given }: Visit, type = JSON_TYPE): Sent {
+    const media = body.get(type)
+    if (!media) return { method, path, headers }
+    const value = sample(document, media.schema, given)
+    const form = type === 'application/x-www-form-urlencoded'
+    const text = form
+      ? new URLSearchParams(z.record(z.string(), z.string()).parse(value))
+      : JSON.stringify(value)
+    return { method, path, headers: { ...headers, 'Content-Type': type }, body: String(text) }
+  }
+
+  return async function drive(
+    operation: Operation,
+    isWanted: (status: number) => boolean = () => true,
+  ): Promise<Exchange[]> {
+    const exchanges: Exchange[] = []
+    const takes = (name: string) => operation.parameters.some((each) => each.name === name)
+    const ask = async (request: Sent) => {
+      const response = await send(request)
+      exchanges.push({ operation, request, response })
+      return response
+    }
+    /** A visit with rows for the operation to find; values given go into its body. */
+    const arrive = async (given: Given = {}) => {
+      const visited = await visit(operation)
+      const isFound =
+        operation.path.includes('{user_id}') &&
+        (operation.method === 'GET' || operation.path.endsWith('/bulk'))
+      const ids = isFound ? await populate(operation, visited) : []
+      const nextId = () => ids.shift() ?? uuidv7()
+      const ofBulk = operation.path.endsWith('/bulk') && { id: nextId }
+      return { ...visited, given: { ...visited.given, ...ofBulk, ...given } }
+    }
+    const plain = async (headers: Record<string, string> = {}, given?: Given) => {
+      const request = written(operation, await arrive(given))
+      return { ...request, headers: { ...request.headers, ...headers } }
+    }
+
+    async function successes(): Promise<void> {
+      if (operation.path.endsWith('/restore')) {
+        const request = await plain()
+        await send({ ...request, method: 'DELETE', path: rowPath(request.path) })
+        await ask(request)
+      }
+      const request = await plain()
+      const first = await ask(request)
+      const etag = first.headers.get('ETag')
+      for (const type of operation.body.keys()) {
+        if (type !== JSON_TYPE) await ask(written(operation, await arrive(), type))
+      }
+      if (takes('If-None-Match') && etag) {
+        await ask({ ...request, headers: { ...request.headers, 'If-None-Match': etag } })
+      }
+      if (takes('limit')) {
+        const page = await ask({
+          ...request,
+          path: `${request.path}?limit=1${takes('total') ? '&total=true' : ''}`,
+        })
+        const [, next] = /<([^>]*)>/.exec(page.headers.get('Link') ?? '') ?? []
+        if (next) await ask({ ...request, path: next })
+      }
+      if (takes('cookie')) await ask({ ...request, path: `${request.path}?cookie=true` })
+      if (takes('Prefer')) await ask(await plain({ Prefer: 'return=minimal' }))
+      if (takes('Idempotency-Key')) {
+        const once = await plain({ 'Idempotency-Key': 'once' })
+        await ask(once)
+        await ask(once)
+      }
+    }
+
+    const failures: Record<number, () => Promise<void>> = {
+      async 400() {
+        const request = await plain()
+        if (request.body !== undefined) await ask({ ...request, body: '{' })
+        if (request.method === 'PATCH') await ask({ ...request, body: '{}' })
+        if (takes('Idempotency-Key')) await ask(await plain({ 'Idempotency-Key': 'not visible' }))
+      },
+      async 401() {
+        const request = await plain()
+        const { Authorization: _, ...headers } = request.headers
+        await ask({ ...request, headers })
+        await ask({ ...request, headers: { ...headers, Authorization: 'Bearer not.a.token' } })
+        if (operation.body.size)
+          await ask(await plain({}, { password: () => 'a wrong one', current_password: () => 'a wrong one' }))
+        if (operation.body.size) await ask(await plain({}, { 'refresh_token?': () => 'not one' }))
+      },
+      async 403() {
+        const request = await plain()
+        if (operation.path.includes('{user_id}')) {
+          await ask({ ...request, path: request.path.replace('/me', '/somebody-else') })
+          return
+        }
+        // A role is missing; or a browser sends its cookies from elsewhere.
+        const token = request.headers.Authorization ?? ''
+        if (operation.path.startsWith('/api/admin/')) {
+          await ask({
+            ...request,
+            headers: { ...request.headers, Authorization: `Bearer ${await newToken()}` },
+          })
+          return
+        }
+        const { Authorization: _, ...headers } = request.headers
+        const Cookie = `__Host-access_token=${token.replace('Bearer ', '')}; __Host-refresh_token=none`
+        const path = takes('cookie') ? `${request.path}?cookie=true` : request.path
+        const foreign = { ...headers, Cookie, Origin: 'https://elsewhere.example' }
+        await ask({ ...request, path, headers: foreign })
+        if (!takes('cookie'))
+          await ask({ method: request.method, path, headers: { Cookie, Origin: foreign.Origin } })
+      },
+      async 404() {
+        const request = await plain({}, operation.path.endsWith('/bulk') ? { id: uuidv7 } : {})
+        const ID = /[\da-f]{8}-[\da-f-]{27}/g
+        await ask({ ...request, path: request.path.replaceAll(ID, () => uuidv7()) })
+      },
+      async 405() {
+        const known = new Set(
+          operations.filter(({ path }) => path === operation.path).map(({ method }) => method),
+        )
+        const { path, headers } = await plain()
+        for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'].filter((each) => !known.has(each))) {
+          await ask({ method, path, headers })
+        }
+      },
+      async 409() {
+        const visited = await arrive()
+        if (operation.responses.has(201)) {
+          const id = uuidv7()
+          const request = written(operation, { ...visited, given: { ...visited.given, 'id?': () => id } })
+          await send(request)
+          await ask(request)
+          return
+        }
+        const [taken] = await populate(operation, visited)
+        await ask(written(operation, { ...visited, given: { 'id?': () => taken } }))
+      },
+      async 410() {
+        const request = await plain({ 'Idempotency-Key': 'once' })
+        if (takes('cursor')) {
+          // As old as a cursor can be.
+          await ask({ ...request, path: `${request.path}?cursor=${encodeOpaque({ at: 0, seen: [] })}` })
+          return
+        }
+        const { headers } = await ask(request)
+        const path = headers.get('Location') ?? rowPath(request.path)
+        await send({ method: 'DELETE', path, headers: request.headers })
+        await ask(request)
+      },
+      async 412() {
+        await ask(await plain({ 'If-Match': '"1"' }, takes('If-Match') ? {} : { 'revision?': () => 1 }))
+      },
+      async 413() {
+        const request = await plain()
+        await ask({ ...request, body: (request.body ?? '').padEnd(MAX_BODY + 1) })
+      },
+      async 415() {
+        await ask(await plain({ 'Content-Type': 'text/plain' }))
+      },
+      async 422() {
+        const request = await plain()
+        if (request.method === 'GET') await ask({ ...request, path: `${request.path}?no_such_parameter=1` })
+        if (request.body !== undefined) {
+          await ask({ ...request, body: request.body.replace(/}$/, ',"no_such_field":1}') })
+        }
+        if (takes('Idempotency-Key')) {
+          const once = await plain({ 'Idempotency-Key': 'once' })
+          await ask(once)
+          const body = request.body === undefined ? '{}' : `${request.body} `
+          await ask({ ...once, headers: { ...once.headers, 'Content-Type': JSON_TYPE }, body })
+        }
+      },
+    }
+
+    await successes()
+    for (const [status, fail] of Object.entries(failures)) {
+      if (operation.responses.has(Number(status)) && isWanted(Number(status))) await fail()
+    }
+    return exchanges
+  }
+}
+
+function bearer(token: string): Record<string, string> {
+  return { Authorization: `Bearer ${token}` }
+}
+
+/** The path of a row, from that of something that is done to it. */
+function rowPath(path: string): string {
+  return path.replace(/\/\w+$/, '')
+}
+
+function succeeded({ status, text }: Got): unknown {
+  if (status >= 300) throw new Error(`${status}: ${text}`)
+  return JSON.parse(text)
+}

@@ -1,0 +1,112 @@
+import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, parameterOf, SEARCH_LENGTH } from '../src/engine/query.ts'
+import type { FilterDeclaration, Resource } from '../src/engine/resource.ts'
+import { ID, type Json } from './json.ts'
+import { columnSchema } from './schemas.ts'
+
+/** The parameters that many operations share. */
+export const PARAMETERS = {
+  user_id: {
+    name: 'user_id',
+    in: 'path',
+    required: true,
+    description: 'The `sub` of your token, or `me`.',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', default: 'me' },
+  },
+  id: { name: 'id', in: 'path', required: true, description: 'The id of a row, a UUIDv7.', schema: ID },
+  'If-Match': {
+    name: 'If-Match',
+    in: 'header',
+    description: 'Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1).',
+    schema: { type: 'string' },
+  },
+  'Idempotency-Key': {
+    name: 'Idempotency-Key',
+    in: 'header',
+    description:
+      'Your name for this request, kept for 24 hours: sent again with the same body, it does nothing more and answers the same.',
+    schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
+  },
+  Prefer: {
+    name: 'Prefer',
+    in: 'header',
+    description: '`return=minimal` to get no row back (RFC 7240).',
+    schema: { type: 'string' },
+  },
+  'If-None-Match': {
+    name: 'If-None-Match',
+    in: 'header',
+    description: 'Answer with 304 if the row is still at this `ETag` (RFC 9110 §13.1.2).',
+    schema: { type: 'string' },
+  },
+}
+
+/** The ids, in the path, of the rows that those of a child resource are under. */
+export function ancestorParameters({ parent }: Resource): Json[] {
+  if (!parent) return []
+  const { column, resource } = parent
+  const description = `The ${resource.singular} that the rows are under.`
+  return [
+    ...ancestorParameters(resource),
+    { name: column.name, in: 'path', required: true, description, schema: ID },
+  ]
+}
+
+/** What the query string of a list may hold. */
+export function listParameters(resource: Resource): Json[] {
+  const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
+  return [
+    query('limit', 'How many rows at most.', {
+      type: 'integer',
+      minimum: 1,
+      maximum: MAX_LIMIT,
+      default: DEFAULT_LIMIT,
+    }),
+    query('cursor', 'Where the last page ended: its `next_cursor`. Goes with the same sort and filters.', {
+      type: 'string',
+    }),
+    query('offset', 'How many rows to skip, for clients that page by number.', {
+      type: 'integer',
+      minimum: 0,
+      maximum: MAX_OFFSET,
+    }),
+    ...(sorts.length
+      ? [query('sort', 'The field to sort by, `-` for descending. Nulls come last.', { enum: sorts })]
+      : []),
+    ...(resource.search.length
+      ? [
+          query(
+            'q',
+            `Text to find in ${resource.search.map(({ name }) => name).join(' or ')}, whatever the case.`,
+            {
+              type: 'string',
+              minLength: 1,
+              maxLength: SEARCH_LENGTH,
+            },
+          ),
+        ]
+      : []),
+    ...resource.filter.map((filter) => query(parameterOf(filter), ...filterSchema(resource, filter))),
+    query('trashed', 'List the trash instead.', { type: 'boolean', default: false }),
+    query('total', 'Count all rows that match, too.', { type: 'boolean', default: false }),
+  ]
+}
+
+/** A parameter of the query string. */
+export function query(name: string, description: string, schema: Json): Json {
+  return { name, in: 'query', description, schema }
+}
+
+function filterSchema(resource: Resource, filter: FilterDeclaration): [description: string, schema: Json] {
+  if (typeof filter === 'object') {
+    if ('has' in filter) return [`Only rows whose \`${filter.has}\` hold this.`, { type: 'string' }]
+    const [end, column] = 'from' in filter ? ['after', filter.from] : ['before', filter.upTo]
+    return [
+      `Only rows whose \`${column}\` is this or ${end}: a date, or a date-time with an offset.`,
+      { type: 'string' },
+    ]
+  }
+  const column = resource.visible.find(({ name }) => name === filter)
+  const reference = resource.references.some((candidate) => candidate.column === column)
+  const schema = reference ? ID : column ? columnSchema(column) : {}
+  return [`Only rows with this \`${filter}\`.`, schema]
+}

@@ -1,0 +1,30 @@
+import { Hono } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { App } from '../context.ts'
+import { bookmark } from '../http/bookmark.ts'
+import { otherMethods } from '../http/methods.ts'
+import { validQuery } from '../http/query.ts'
+import { limitUser } from '../http/rate-limit.ts'
+import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
+import { Problem } from '../problems.ts'
+import { bind } from '../d1/statement.ts'
+import { authenticate } from '../auth/authenticate.ts'
+import { accountOf, usersStatement } from './users.ts'
+
+/** Lets administrators through and says so in the log. Throws `admin_only`. */
+const requireAdmin = createMiddleware<App>(async function requireAdmin(c, next) {
+  if (c.get('identity').role !== 'admin') throw new Problem('admin_only')
+  c.set('security', 'admin_access')
+  await next()
+})
+
+/** `/api/admin`: what only administrators see. */
+export const admin = new Hono<App>()
+
+admin.get('/users', authenticate, requireAdmin, limitUser, validQuery(pageQuery), bookmark, async (c) => {
+  const query = c.req.valid('query')
+  const page = bind(usersStatement(), pageValues('users', query))
+  const [rows = []] = await c.get('database').batch([page], true)
+  return c.json(pageOf('users', query.limit, rows, accountOf))
+})
+otherMethods(admin, '/users')

@@ -1,0 +1,37 @@
+import type { Context } from 'hono'
+import type { App } from '../context.ts'
+import { readJson } from '../http/body.ts'
+import { limitAccount } from '../http/rate-limit.ts'
+import { Problem } from '../problems.ts'
+import { bind, OWNER } from '../d1/statement.ts'
+import { passwordChange } from './bodies.ts'
+import { hashPassword, verifyPassword } from './passwords.ts'
+import { endOthersStatement } from './sessions.ts'
+import { inTurn } from './turns.ts'
+import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
+
+/**
+ * `PUT /password`: sets a new password for who knows the current one, and ends every other session in the same batch.
+ * Throws `invalid_credentials`, `no_account`, `invalid_body`, `rate_limited`, `busy`.
+ */
+export async function changePassword(c: Context<App>): Promise<Response> {
+  const { current_password, new_password } = await readJson(c, passwordChange())
+  const { userId, sessionId } = c.get('identity')
+  const owner = { [OWNER]: userId }
+  const database = c.get('database')
+  const [[row] = []] = await database.batch([bind(hashStatement(), owner)], true)
+  if (!row) throw new Problem('no_account')
+  await limitAccount(c, 'login', String(row.email))
+  const known = String(row.password_hash)
+  const hash = await inTurn(async () => {
+    const { matches } = await verifyPassword(current_password, known)
+    if (!matches) throw new Problem('invalid_credentials')
+    return hashPassword(new_password)
+  })
+  await database.batch([
+    bind(unchangedAssertion(), { ...owner, known, role: row.role, problem: 'invalid_credentials' }),
+    bind(rehashStatement(), { ...owner, hash }),
+    bind(endOthersStatement(), { ...owner, session: sessionId ?? '' }),
+  ])
+  return c.body(null, 204)
+}

@@ -1,0 +1,37 @@
+import * as z from 'zod'
+import { codePoints, issue, tooBig } from '../engine/fields.ts'
+
+/** As long as an address can be (RFC 5321 §4.5.3.1.3), in code points. */
+const MAX_EMAIL = 254
+
+/**
+ * The one form of an e-mail address, for uniqueness and lookup: compatibility characters replaced (NFKC, Unicode UAX #15),
+ * in lower case, without white space around it.
+ */
+export function normaliseEmail(text: string): string {
+  // A capital may have a lower case that NFKC writes otherwise.
+  return text.normalize('NFKC').toLowerCase().normalize('NFKC').trim()
+}
+
+/** An e-mail address of a dotted domain (RFC 5321; international: RFC 6531), which becomes {@link normaliseEmail}'s form of it. */
+export function email() {
+  return z
+    .string()
+    .transform((value, ctx) => {
+      const address = normaliseEmail(value)
+      if (codePoints(address) > MAX_EMAIL) {
+        ctx.issues.push(tooBig(value, MAX_EMAIL, `must be at most ${MAX_EMAIL} characters`))
+      } else if (!ADDRESS.test(address)) {
+        ctx.issues.push(issue(value, 'invalid_format', 'must be an e-mail address'))
+      } else {
+        return address
+      }
+      return z.NEVER
+    })
+    .meta({ type: 'string', format: 'email', maxLength: MAX_EMAIL, examples: ['ada@example.com'] })
+}
+
+// \p{C} has control, invisible and unassigned characters and lone surrogates; the rest would need quoting (RFC 5322 §3.2.3).
+const ATOM = String.raw`[^\s\p{C}\p{Default_Ignorable_Code_Point}"(),.:;<>@[\\\]]+`
+const LABEL = String.raw`[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?`
+const ADDRESS = new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u')

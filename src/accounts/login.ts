@@ -1,0 +1,82 @@
+import type { Context } from 'hono'
+import { v7 as uuidv7 } from 'uuid'
+import { readConfig } from '../config.ts'
+import type { App } from '../context.ts'
+import { mediaTypeOf, readForm, readJson } from '../http/body.ts'
+import { limitAccount } from '../http/rate-limit.ts'
+import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
+import { bind, OWNER } from '../d1/statement.ts'
+import { credentials, passwordGrant } from './bodies.ts'
+import { requireAllowedOrigin } from '../auth/origin.ts'
+import { hashPassword, verifyPassword } from './passwords.ts'
+import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
+import { startStatement } from './sessions.ts'
+import { answerTokens } from './token-answer.ts'
+import { inTurn } from './turns.ts'
+import { accountOf, loginStatement, rehashStatement, unchangedAssertion } from './users.ts'
+
+const FORM = 'application/x-www-form-urlencoded'
+const USER_AGENT_LENGTH = 255
+
+/**
+ * `POST /login`: starts a session for an e-mail and its password, sent as JSON or as OAuth 2.0's password grant (RFC 6749
+ * §4.3). With `?cookie=true` the tokens come as cookies. An unknown e-mail costs and looks the same as a wrong password:
+ * `invalid_credentials`. Also throws `foreign_origin`, `invalid_body`, `rate_limited`, `busy`.
+ */
+export async function login(c: Context<App>): Promise<Response> {
+  const cookies = c.req.query('cookie') === 'true'
+  // A page must not be able to log its visitor in as somebody else.
+  if (cookies && c.req.header('Origin') !== undefined) requireAllowedOrigin(c)
+  const { email, password } = await sentCredentials(c)
+  await limitAccount(c, 'login', email)
+  return start(c, email, password, cookies)
+}
+
+async function start(c: Context<App>, email: string, password: string, cookies: boolean): Promise<Response> {
+  const database = c.get('database')
+  const [[row] = []] = await database.batch([bind(loginStatement(), { email })], true)
+  const known = row && String(row.password_hash)
+  const rehashed = await inTurn(async () => {
+    const { matches, outdated } = await verifyPassword(password, known)
+    if (!matches) throw new Problem('invalid_credentials')
+    return outdated ? hashPassword(password) : undefined
+  })
+  if (!row) throw new Problem('invalid_credentials')
+
+  const config = readConfig(c.env)
+  const { id, role } = accountOf(row)
+  const token = newRefreshToken(id, uuidv7())
+  try {
+    await database.batch([
+      bind(unchangedAssertion(), { [OWNER]: id, known, role, problem: 'invalid_credentials' }),
+      bind(startStatement(), {
+        [OWNER]: id,
+        session: token.session,
+        family: await sha256(token.family),
+        token: await sha256(token.secret),
+        agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
+        ttl: config.sessionTtl,
+        idle: config.sessionIdleTtl,
+      }),
+      ...(rehashed ? [bind(rehashStatement(), { [OWNER]: id, hash: rehashed })] : []),
+    ])
+  } catch (error) {
+    const changed = error instanceof Problem && error.type === 'invalid_credentials'
+    // Another login at the same time may have replaced the outdated hash: the password is compared with the new one.
+    if (changed && rehashed) return start(c, email, password, cookies)
+    throw error
+  }
+  return answerTokens(c, {
+    identity: { userId: id, role, sessionId: token.session },
+    refreshToken: encodeRefreshToken(token),
+    secondsLeft: config.sessionTtl,
+    cookies,
+  })
+}
+
+async function sentCredentials(c: Context<App>): Promise<{ email: string; password: string }> {
+  if (mediaTypeOf(c) !== FORM) return readJson(c, credentials())
+  const { username, password } = await readForm(c, passwordGrant())
+  return { email: username, password }
+}

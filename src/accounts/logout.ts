@@ -1,0 +1,55 @@
+import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { App } from '../context.ts'
+import { readOptionalJson } from '../http/body.ts'
+import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
+import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
+import { admit, identify } from '../auth/authenticate.ts'
+import { logoutBody } from './bodies.ts'
+import { accessCookie, clearTokenCookies, refreshCookie } from '../auth/cookies.ts'
+import { requireAllowedOrigin } from '../auth/origin.ts'
+import { decodeRefreshToken } from './refresh-token.ts'
+import { endAllByTokenStatement, endAllStatement, endByTokenStatement, endStatement } from './sessions.ts'
+
+/**
+ * Authenticates a logout that carries an access token; one with a refresh token needs none, which may have expired. A
+ * refresh cookie that is none, though, must not keep the access cookie from ending its session.
+ */
+export const authenticateLogout = createMiddleware<App>(async function authenticateLogout(c, next) {
+  const header = c.req.header('Authorization') !== undefined
+  if (header || (accessCookie(c) !== undefined && !decodeRefreshToken(refreshCookie(c) ?? ''))) {
+    const identity = await identify(c)
+    if (identity) admit(c, identity)
+  }
+  await next()
+})
+
+/**
+ * `POST /logout`: ends the session of the access token, or of the refresh token in the body or cookie; with `all` every
+ * session of that user. A refresh token of no session is as good as logged out. Throws `missing_credentials`,
+ * `session_ended`, `foreign_origin`, `invalid_body`.
+ */
+export async function logout(c: Context<App>): Promise<Response> {
+  const { refresh_token: sent, all = false } = await readOptionalJson(c, logoutBody())
+  const identity = c.get('identity')
+  const cookie = identity ? undefined : refreshCookie(c)
+  const text = sent ?? cookie
+  if (!identity && text === undefined) throw new Problem('missing_credentials')
+  if (text !== undefined && text === cookie) requireAllowedOrigin(c)
+
+  const ends: BoundStatement[] = []
+  if (identity) {
+    const values = { [OWNER]: identity.userId, session: identity.sessionId ?? '' }
+    ends.push(bind(all ? endAllStatement() : endStatement(), values))
+  }
+  const token = text === undefined ? undefined : decodeRefreshToken(text)
+  if (token) {
+    const family = await sha256(token.family)
+    const values = { [OWNER]: token.userId, session: token.session, family }
+    ends.push(bind(all ? endAllByTokenStatement() : endByTokenStatement(), values))
+  }
+  if (ends.length) await c.get('database').batch(ends)
+  if (accessCookie(c) !== undefined || refreshCookie(c) !== undefined) clearTokenCookies(c)
+  return c.body(null, 204)
+}

@@ -1,0 +1,91 @@
+import { isUserId } from '../ids.ts'
+import { base64url } from 'jose'
+import { parse, stringify } from 'uuid'
+import type { Config } from '../config.ts'
+import { Problem } from '../problems.ts'
+
+/**
+ * What a refresh token says: whose it is and of which session, the `family` secret that all tokens of that session share,
+ * and the 256-bit `secret` of this one. D1 keeps hashes of the last two. The family is what tells an old token, whose use
+ * ends the session, from one that somebody made up, whose use must not.
+ */
+export interface RefreshToken {
+  userId: string
+  session: string
+  family: Uint8Array<ArrayBuffer>
+  secret: Uint8Array<ArrayBuffer>
+}
+
+const UUID = 16
+const FAMILY = 16
+const SECRET = 32
+
+/** The first token of a new session. */
+export function newRefreshToken(userId: string, session: string): RefreshToken {
+  return {
+    userId,
+    session,
+    family: crypto.getRandomValues(new Uint8Array(FAMILY)),
+    secret: crypto.getRandomValues(new Uint8Array(SECRET)),
+  }
+}
+
+/**
+ * The token that replaces this one. Whoever exchanges the same token gets the same successor, so two tabs that race end
+ * up with one session and one token; only who has the deployment's key can tell which it is.
+ */
+export async function successorOf(token: RefreshToken, config: Config): Promise<RefreshToken> {
+  const key = await rotationKey(config)
+  const secret = new Uint8Array(await crypto.subtle.sign('HMAC', key, bytesOf(token)))
+  return { ...token, secret }
+}
+
+/** The text a client keeps. */
+export function encodeRefreshToken(token: RefreshToken): string {
+  return base64url.encode(bytesOf(token))
+}
+
+/** What a client's text says; undefined for anything {@link encodeRefreshToken} does not write. */
+export function decodeRefreshToken(text: string): RefreshToken | undefined {
+  try {
+    const bytes = Uint8Array.from(base64url.decode(text))
+    // The user's id comes first, as an account brought from another system may have one of any length.
+    const userId = new TextDecoder().decode(bytes.subarray(0, -(UUID + FAMILY + SECRET)))
+    if (!isUserId(userId) || base64url.encode(bytes) !== text) return undefined
+    return {
+      userId,
+      session: stringify(bytes.subarray(-(UUID + FAMILY + SECRET), -(FAMILY + SECRET))),
+      family: bytes.slice(-(FAMILY + SECRET), -SECRET),
+      secret: bytes.slice(-SECRET),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function bytesOf({ userId, session, family, secret }: RefreshToken): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from([...new TextEncoder().encode(userId), ...parse(session), ...family, ...secret])
+}
+
+const keys = new WeakMap<Config, CryptoKey>()
+
+/** A key of its own, derived from the one that signs, so that neither's messages mean anything to the other. */
+async function rotationKey(config: Config): Promise<CryptoKey> {
+  // The key is kept and not its promise: no request may wait for what another began.
+  const key = keys.get(config) ?? (await deriveKey(config))
+  keys.set(config, key)
+  return key
+}
+
+async function deriveKey({ signingKey }: Config): Promise<CryptoKey> {
+  const secret = signingKey instanceof Uint8Array ? signingKey : new TextEncoder().encode(signingKey?.d)
+  if (!secret.length) throw new Problem('misconfigured')
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' }
+  const signing = await crypto.subtle.importKey('raw', secret, algorithm, false, ['sign'])
+  const derived = await crypto.subtle.sign(
+    'HMAC',
+    signing,
+    new TextEncoder().encode('refresh token rotation'),
+  )
+  return crypto.subtle.importKey('raw', derived, algorithm, false, ['sign'])
+}

@@ -1,0 +1,53 @@
+import { Hono } from 'hono'
+import type { App } from '../context.ts'
+import { bookmark } from '../http/bookmark.ts'
+import { otherMethods } from '../http/methods.ts'
+import { validQuery } from '../http/query.ts'
+import { limitAddress, limitUser } from '../http/rate-limit.ts'
+import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
+import { Problem } from '../problems.ts'
+import { rowId } from '../engine/routes.ts'
+import { bind, OWNER } from '../d1/statement.ts'
+import { authenticate } from '../auth/authenticate.ts'
+import { loginQuery } from './bodies.ts'
+import { changePassword } from './change-password.ts'
+import { login } from './login.ts'
+import { authenticateLogout, logout } from './logout.ts'
+import { refresh } from './refresh.ts'
+import { register } from './register.ts'
+import { requireAccounts } from './require-accounts.ts'
+import { endStatement, sessionOf, sessionsStatement } from './sessions.ts'
+import { accountOf, accountStatement } from './users.ts'
+
+/** `/api/auth`: accounts and sessions kept here. A path knows its methods before it asks for credentials. */
+export const auth = new Hono<App>()
+
+auth.post('/register', requireAccounts, limitAddress('register'), bookmark, register)
+auth.post('/login', requireAccounts, limitAddress('login'), validQuery(loginQuery), bookmark, login)
+auth.post('/refresh', requireAccounts, limitAddress('refresh'), bookmark, refresh)
+auth.post('/logout', authenticateLogout, limitAddress('logout'), bookmark, logout)
+auth.put('/password', requireAccounts, authenticate, limitUser, bookmark, changePassword)
+
+auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
+  const account = bind(accountStatement(), { [OWNER]: c.get('identity').userId })
+  const [[row] = []] = await c.get('database').batch([account], true)
+  if (!row) throw new Problem('no_account')
+  return c.json(accountOf(row))
+})
+
+auth.get('/sessions', authenticate, limitUser, validQuery(pageQuery), bookmark, async (c) => {
+  const { userId, sessionId } = c.get('identity')
+  const query = c.req.valid('query')
+  const page = bind(sessionsStatement(), { [OWNER]: userId, ...pageValues('sessions', query) })
+  const [rows = []] = await c.get('database').batch([page], true)
+  return c.json(pageOf('sessions', query.limit, rows, (row) => sessionOf(row, sessionId)))
+})
+
+auth.delete('/sessions/:id', authenticate, limitUser, bookmark, async (c) => {
+  const session = bind(endStatement(), { [OWNER]: c.get('identity').userId, session: rowId(c) })
+  const [ended = []] = await c.get('database').batch([session])
+  if (!ended.length) throw new Problem('row_not_found')
+  return c.body(null, 204)
+})
+
+for (const path of new Set(auth.routes.map((route) => route.path))) otherMethods(auth, path)

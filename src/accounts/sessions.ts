@@ -1,0 +1,109 @@
+import { sql } from 'drizzle-orm'
+import { sessions, users } from '../auth/schema.ts'
+import { isLiveSession } from '../auth/session-guard.ts'
+import { inSeconds, NOW } from '../d1/clock.ts'
+import type { Row } from '../d1/database.ts'
+import { compile, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { lazily } from '../memo.ts'
+
+/** What a client sees of a session. */
+export interface Session {
+  id: string
+  /** Whether it is the session of the token that asks. */
+  current: boolean
+  created_at: string
+  last_used_at: string
+  expires_at: string
+  user_agent: string | null
+}
+
+/** How long the token before the last refresh still gets the result of that refresh, in seconds. */
+const GRACE = 10
+
+const mine = sql`${sessions.user_id} = ${slot(OWNER)}`
+
+/** Starts a session: placeholders `session`, `family`, `token`, `agent`, and `ttl` and `idle` in seconds. */
+export const startStatement = lazily(() =>
+  compileOwned(sql`INSERT INTO ${sessions} (user_id, id, family_hash, token_hash, user_agent, created_at, last_used_at, expires_at, ends_at)
+    VALUES (${slot(OWNER)}, ${slot('session')}, ${slot('family')}, ${slot('token')}, ${slot('agent')}, ${NOW}, ${NOW},
+      ${inSeconds('ttl')}, min(${inSeconds('ttl')}, ${inSeconds('idle')}))`),
+)
+
+/** Exchanges the placeholder `token` for `next` if it is the current one: the compare-and-set that every refresh goes through. */
+export const rotateStatement = lazily(() =>
+  compileOwned(sql`UPDATE ${sessions} SET previous_hash = token_hash, token_hash = ${slot('next')}, last_used_at = ${NOW},
+    ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`),
+)
+
+/** The token was exchanged for `next`, just now or a moment ago by somebody who has the same token. */
+const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('next')}
+  AND last_used_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${GRACE} seconds'`)})`
+
+/**
+ * Ends the session whose token was used again. One that was never its token, though it names it, does nothing; nor does
+ * any token of a session that has expired, whose owner may have been away for too long.
+ */
+export const reuseStatement = lazily(() =>
+  compileOwned(
+    sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING id`,
+  ),
+)
+
+/** The account behind an exchanged token; none when it was refused. */
+export const refreshedStatement = lazily(() =>
+  compileOwned(sql`SELECT ${users.role}, CAST(unixepoch(${sessions.expires_at}) - unixepoch('now') AS INTEGER) AS seconds_left
+    FROM ${sessions} JOIN ${users} ON ${users.id} = ${sessions.user_id} WHERE ${isLiveSession} AND ${exchanged}`),
+)
+
+/** Ends the session of a refresh token, current or not. */
+export const endByTokenStatement = lazily(() =>
+  compileOwned(
+    sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}`,
+  ),
+)
+
+/** Ends every session of a refresh token's user. */
+export const endAllByTokenStatement = lazily(() =>
+  compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND EXISTS (SELECT 1 FROM ${sessions}
+    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')})`),
+)
+
+/** Ends one session. */
+export const endStatement = lazily(() =>
+  compileOwned(sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING id`),
+)
+
+/** Ends all of the owner's sessions. */
+export const endAllStatement = lazily(() => compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine}`))
+
+/** Ends all sessions but one. */
+export const endOthersStatement = lazily(() =>
+  compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')}`),
+)
+
+/** The owner's sessions, newest first, from after the placeholder `after`; one more than a page. */
+export const sessionsStatement = lazily(() =>
+  compileOwned(sql`SELECT id, created_at, last_used_at, expires_at, user_agent FROM ${sessions}
+    WHERE ${mine} AND ${sessions.ends_at} > ${NOW} AND id < ${slot('after')} ORDER BY id DESC LIMIT ${slot('limit')}`),
+)
+
+/** How many dead sessions one run of the cron trigger deletes; the next run goes on. */
+const PURGED = 10_000
+
+/** Deletes the rows of sessions, of every user, that have expired. */
+export const purgeSessionsStatement = lazily(() =>
+  compile(sql`DELETE FROM ${sessions} WHERE (user_id, id) IN (
+    SELECT user_id, id FROM ${sessions} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))})`),
+)
+
+/** A row of {@link sessions} as a client sees it, whose own session is `current`. */
+export function sessionOf(row: Row, current: string | undefined): Session {
+  return {
+    id: String(row.id),
+    current: row.id === current,
+    created_at: String(row.created_at),
+    last_used_at: String(row.last_used_at),
+    expires_at: String(row.expires_at),
+    user_agent: typeof row.user_agent === 'string' ? row.user_agent : null,
+  }
+}

@@ -1,0 +1,46 @@
+import { foreignKey, index, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/** The accounts kept here. A user of an outside identity provider has none. */
+export const users = sqliteTable(
+  'users',
+  {
+    id: text().primaryKey(),
+    /** Normalised (see src/accounts/email.ts), so that one mailbox has one account. */
+    email: text().notNull(),
+    /** As src/accounts/passwords.ts writes it, or bcrypt's from another system. */
+    password_hash: text().notNull(),
+    role: text({ enum: ['user', 'admin'] })
+      .notNull()
+      .default('user'),
+    created_at: text().notNull(),
+    updated_at: text().notNull(),
+  },
+  (table) => [uniqueIndex('users_email').on(table.email)],
+)
+
+/** One login on one device, until it ends: its row is deleted then. Its `id` is the `sid` of its access tokens. */
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    user_id: text().notNull(),
+    id: text().notNull(),
+    /** Hashes of what {@link RefreshToken} holds; the tokens themselves are nowhere. */
+    family_hash: text().notNull(),
+    token_hash: text().notNull(),
+    /** The token before, for two tabs that refresh at once; null until the first refresh. */
+    previous_hash: text(),
+    user_agent: text(),
+    created_at: text().notNull(),
+    /** When its tokens were made: at login, or by the last refresh. */
+    last_used_at: text().notNull(),
+    /** The end that no refresh moves. */
+    expires_at: text().notNull(),
+    /** `expires_at`, or earlier when nobody refreshes until then. */
+    ends_at: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.user_id, table.id] }),
+    foreignKey({ columns: [table.user_id], foreignColumns: [users.id] }),
+    index('sessions_ends_at').on(table.ends_at),
+  ],
+)

@@ -1,0 +1,41 @@
+import type { Bindings } from './config.ts'
+import type { Cost, Database, Guard } from './d1/database.ts'
+import type { ProblemType } from './problems.ts'
+
+/** The caller, as its verified token says. */
+export interface Identity {
+  userId: string
+  role: Role
+  /** The session of this deployment that the token belongs to; undefined for tokens of an identity provider, or made by hand. */
+  sessionId: string | undefined
+}
+
+/** What a user may do: an `admin` may use any user's paths. */
+export type Role = 'user' | 'admin'
+
+/** The role that a claim or a column says; whatever is not `admin` is a user. */
+export function roleOf(value: unknown): Role {
+  return value === 'admin' ? value : 'user'
+}
+
+/** What a log pipeline alerts on, whatever the status: `admin_access`, the use of another user's path by an administrator. */
+export type SecurityEvent = 'admin_access'
+
+/** The types of a request's context: `c.env` and what middleware puts into `c.var`. */
+export interface App {
+  Bindings: Bindings
+  Variables: {
+    requestId: string
+    cost: Cost
+    identity: Identity
+    /** The user whose rows this request may touch: the `{user_id}` of the path, once it is proved to be the caller's. */
+    owner: string
+    /** What must hold for every batch of the request, in the order it is checked. */
+    guards: readonly Guard[]
+    database: Database
+    problem: ProblemType
+    /** What makes this request a security event, although it succeeds. */
+    security: SecurityEvent
+    authMs: number
+  }
+}

@@ -1,0 +1,146 @@
+import { log } from '../log.ts'
+import { isProblemType, Problem, type ProblemType } from '../problems.ts'
+import type { BoundStatement } from './statement.ts'
+
+/** What a request has cost so far, from D1's own `meta`. */
+export interface Cost {
+  /** Round trips to D1. */
+  batches: number
+  rowsRead: number
+  rowsWritten: number
+  /** Milliseconds spent waiting for D1. */
+  ms: number
+}
+
+/** A row as D1 returns it: column name → value. */
+export type Row = Record<string, unknown>
+
+/** What must hold for every batch of a request, decided in the batch itself: throws its problem otherwise. */
+export interface Guard {
+  statement: BoundStatement
+  problem: ProblemType
+  /** Whether the statement is a query that returns a row if it holds; otherwise it is an assertion. */
+  selects: boolean
+}
+
+/** One request's way to D1. */
+export interface Database {
+  /**
+   * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
+   * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
+   * nothing of the batch is stored, except after the last two, where it is not known. `repeatable` says that doing it
+   * twice changes nothing more, so it is tried again after a passing fault.
+   */
+  batch(statements: readonly BoundStatement[], repeatable?: boolean): Promise<Row[][]>
+  /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
+  bookmark(): string | null
+}
+
+/** How long D1 may take to answer, all tries together, in milliseconds. */
+const DEADLINE = 5_000
+/** How often a repeatable batch is tried, and how long the first wait is, in milliseconds; each next one is twice as long. */
+const TRIES = 4
+const FIRST_WAIT = 50
+
+/**
+ * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
+ * `first-primary` or, for reads, `first-unconstrained` (the nearest replica). The `guards` join every batch, before its statements.
+ */
+export function openDatabase(
+  binding: D1Database,
+  start: D1SessionBookmark,
+  cost: Cost,
+  guards: readonly Guard[] = [],
+): Database {
+  const session = binding.withSession(start)
+
+  async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
+    cost.batches += 1
+    try {
+      const prepared = statements.map(({ sql, parameters }) => session.prepare(sql).bind(...parameters))
+      const results = await session.batch<Row>(prepared)
+      for (const { meta } of results) {
+        cost.rowsRead += meta.rows_read
+        cost.rowsWritten += meta.rows_written
+      }
+      return results.map(({ results: rows }) => rows)
+    } catch (error) {
+      const problem = asProblem(error)
+      const passing = problem instanceof Problem && problem.type === 'database_unavailable'
+      if (!passing || tries <= 1) throw problem
+      // Jitter, so that everybody whom the same fault hit does not come back at once.
+      const wait = FIRST_WAIT * 2 ** (TRIES - tries)
+      await scheduler.wait(wait * (0.5 + Math.random()))
+      return attempt(statements, tries - 1)
+    }
+  }
+
+  return {
+    async batch(statements, repeatable = false) {
+      const started = performance.now()
+      try {
+        const guarded = [...guards.map(({ statement }) => statement), ...statements]
+        const results = await withinDeadline(attempt(guarded, repeatable ? TRIES : 1))
+        const broken = guards.find(({ selects }, at) => selects && !results[at]?.length)
+        if (broken) throw new Problem(broken.problem)
+        return results.slice(guards.length)
+      } finally {
+        cost.ms += performance.now() - started
+      }
+    },
+    bookmark: () => session.getBookmark(),
+  }
+}
+
+function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Problem('database_timeout')), DEADLINE)
+    const settled = () => clearTimeout(timer)
+    work.then(resolve, reject).then(settled, settled)
+  })
+}
+
+/** What D1's messages mean; they may hold SQL, so they go no further than here. */
+const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
+  [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
+  [/UNIQUE constraint failed: users\.email/, 'email_taken'],
+  [/no such (table|column)|has no column named/, 'misconfigured'],
+  [/overloaded|too many requests queued/i, 'database_unavailable'],
+  [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],
+  [/timed? ?out/i, 'database_timeout'],
+]
+
+function asProblem(error: unknown): Error {
+  if (error instanceof Problem) return error
+  const message = error instanceof Error ? error.message : ''
+  const assertion = assertionIn(message)
+  if (assertion) return assertion
+  const problem = faults.find(([pattern]) => pattern.test(message))?.[1]
+  if (problem === 'misconfigured') {
+    log('error', {
+      event: 'misconfigured',
+      faults: ['the database schema is not current: run the migrations'],
+    })
+  }
+  return problem ? new Problem(problem) : asError(error)
+}
+
+/** What to say of an operation of a bulk where the problem's own sentence speaks of a header. */
+const details: Partial<Record<ProblemType, { detail: string }>> = {
+  stale_revision: { detail: 'The row has changed since the `revision` of the operation.' },
+}
+
+/** The problem that a failed assertion names: `stale_revision`, `invalid_reference project_id`, either with `#57` for a bulk. */
+function assertionIn(message: string): Problem | undefined {
+  const [, name = '', field, at] = /assertion: (\w+)(?: (\w+))?(?: #(\d+))?/.exec(message) ?? []
+  const index = at === undefined ? {} : { index: Number(at) }
+  if (isProblemType(name)) return new Problem(name, { ...index, ...(at && details[name]) })
+  if (name !== 'invalid_reference' || !field) return undefined
+  const path = at === undefined ? field : `operations[${at}].data.${field}`
+  const error = { path, code: name, message: 'is not the id of one of your own live rows' }
+  return new Problem('invalid_body', { errors: [error], ...index })
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('the database threw something that is not an error')
+}

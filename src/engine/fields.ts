@@ -1,0 +1,107 @@
+import * as z from 'zod'
+import { UUID_V7 } from '../ids.ts'
+
+/**
+ * A string of at most `max` code points, kept exactly as sent. NUL and lone surrogates are refused: SQLite's text
+ * functions stop at the one and UTF-8 has no form for the other.
+ */
+export function text(max: number) {
+  return z
+    .string()
+    .check((ctx) => {
+      if (!ctx.value.isWellFormed() || ctx.value.includes('\0')) {
+        ctx.issues.push(issue(ctx.value, 'invalid_string', 'must not hold NUL or a lone surrogate'))
+      }
+      if (codePoints(ctx.value) > max) {
+        ctx.issues.push(tooBig(ctx.value, max, `must be at most ${max} characters`))
+      }
+    })
+    .meta({ maxLength: max })
+}
+
+/** {@link text} that shows something: one of white space and invisible characters (U+200B and its like) only is refused. */
+export function title(max: number) {
+  return text(max)
+    .check((ctx) => {
+      if (!VISIBLE.test(ctx.value)) ctx.issues.push(tooSmall(ctx.value, 1, 'must not be blank'))
+    })
+    .meta({ minLength: 1, maxLength: max })
+}
+
+/** Up to `maxItems` different, non-empty {@link text}s in the order sent. */
+export function labels(maxItems: number, maxLength: number) {
+  const label = text(maxLength)
+    .check((ctx) => {
+      if (ctx.value === '') ctx.issues.push(tooSmall(ctx.value, 1, 'must not be empty'))
+    })
+    .meta({ minLength: 1, maxLength })
+  return z
+    .array(label)
+    .max(maxItems)
+    .check((ctx) => {
+      ctx.value.forEach((value, at) => {
+        if (ctx.value.indexOf(value) !== at) {
+          ctx.issues.push({ ...issue(value, 'not_unique', 'is a duplicate'), path: [at] })
+        }
+      })
+    })
+    .meta({ uniqueItems: true })
+}
+
+/**
+ * An RFC 3339 date, kept as it is, or a date-time with an offset, which becomes UTC with milliseconds.
+ * Both forms sort as text, a date before every instant of its day.
+ */
+export function moment() {
+  return z
+    .string()
+    .transform((value, ctx) => {
+      const parsed = parseMoment(value)
+      if (parsed !== undefined) return parsed
+      ctx.issues.push(issue(value, 'invalid_format', 'must be an RFC 3339 date or date-time'))
+      return z.NEVER
+    })
+    .meta({ type: 'string', examples: ['2026-11-20', '2026-11-20T09:30:00.000Z'] })
+}
+
+/** An id as this API makes and accepts them: a lower-case UUIDv7 (RFC 9562 §5.7). */
+export function id() {
+  return z.string().regex(UUID_V7, 'must be a lower-case UUIDv7').meta({ format: 'uuid' })
+}
+
+// Default_Ignorable_Code_Point has the zero-width characters and fillers; U+2800 is the blank Braille pattern.
+const VISIBLE = /[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u2800]/u
+
+const DATE_TIME =
+  /^(\d{4}-\d\d-\d\d)t([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i
+
+function parseMoment(value: string): string | undefined {
+  if (z.regexes.date.test(value)) return value
+  const [, date = ''] = DATE_TIME.exec(value) ?? []
+  if (!z.regexes.date.test(date)) return undefined
+  const utc = new Date(value.toUpperCase()).toISOString()
+  // An offset can carry the first and last hours of the four-digit years out of them.
+  return utc.length === 24 ? utc : undefined
+}
+
+/** How many code points (not UTF-16 units) a string has. */
+export function codePoints(value: string): number {
+  let count = 0
+  for (const _ of value) count += 1
+  return count
+}
+
+/** An issue of a kind of ours; `code` is what the client gets to see. */
+export function issue(input: unknown, code: string, message: string) {
+  return { code: 'custom', input, message, params: { code } } as const
+}
+
+/** The issue of a string with more than `maximum` code points. */
+export function tooBig(input: string, maximum: number, message: string) {
+  return { code: 'too_big', origin: 'string', maximum, input, message } as const
+}
+
+/** The issue of a string with fewer than `minimum` code points. */
+export function tooSmall(input: string, minimum: number, message: string) {
+  return { code: 'too_small', origin: 'string', minimum, input, message } as const
+}

@@ -1,0 +1,106 @@
+import { NOW } from '../d1/clock.ts'
+import { sql } from 'drizzle-orm'
+import { index, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { type Resource } from './resource.ts'
+import { columns, inTrash, isMatch, once, owned, ownedLive } from './sql/scope.ts'
+import { assertion, compile, OWNER, type Statement, slot } from '../d1/statement.ts'
+
+/** What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but nobody reads it. */
+export const idempotencyKeys = sqliteTable(
+  'idempotency_keys',
+  {
+    user_id: text().notNull(),
+    /** The request's verb and collection: keys of different routes do not meet. */
+    route: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of the body: the same key with another body is a mistake. */
+    fingerprint: text().notNull(),
+    /** The results of the request, in order: `[{ status, id }, …]`. */
+    outcome: text().notNull(),
+    created_at: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.user_id, table.route, table.key] }),
+    index('idempotency_keys_created_at').on(table.created_at),
+  ],
+)
+
+/** How long a key is remembered, in hours. */
+export const KEY_HOURS = 24
+
+/** The client's name for one attempt to write, so that doing it again does nothing more. */
+export interface IdempotencyKey {
+  route: string
+  key: string
+  fingerprint: string
+}
+
+/** What a request did, as it is remembered: a status and the id of a row each. */
+export const outcomes = z.lazy(() => z.array(z.strictObject({ status: z.int(), id: z.string() })))
+
+/** One thing of {@link outcomes}. */
+export type Outcome = z.output<typeof outcomes>[number]
+
+const isTheKey = sql`${idempotencyKeys.user_id} = ${slot(OWNER)} AND ${idempotencyKeys.route} = ${slot('route')}
+  AND ${idempotencyKeys.key} = ${slot('key')}`
+const forgottenAt = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${KEY_HOURS} hours'`)})`
+const isRemembered = sql`${idempotencyKeys.created_at} > ${forgottenAt}`
+const theKey = sql`SELECT 1 FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`
+
+/** Asserts that the key has not been used. */
+export function unusedAssertion(resource: Resource): Statement {
+  return once(resource, 'key unused', () => assertion(sql`NOT EXISTS (${theKey})`))
+}
+
+/** Remembers the key, in the batch of the work done under it: both are stored or neither is. */
+export function rememberStatement(resource: Resource): Statement {
+  return once(resource, 'remember key', () => sql`${insertKey()} VALUES (${keyValues()})`)
+}
+
+/** {@link rememberStatement} if a restore of the row with the placeholder `id` is going to succeed. */
+export function rememberRestoreStatement(resource: Resource, match: boolean): Statement {
+  return once(resource, `remember restore ${match}`, () => {
+    const { table } = resource
+    const restorable = sql`${owned(resource)} AND (${table.deleted_at} IS NULL OR ${inTrash(table)})`
+    const matched = match ? sql` AND ${isMatch(resource)}` : sql``
+    return sql`${insertKey()} SELECT ${keyValues()}
+      WHERE EXISTS (SELECT 1 FROM ${table} WHERE ${restorable} AND ${table.id} = ${slot('id')}${matched})`
+  })
+}
+
+/** What is remembered of the key. */
+export function recallStatement(resource: Resource): Statement {
+  return once(
+    resource,
+    'recall key',
+    () => sql`SELECT fingerprint, outcome FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`,
+  )
+}
+
+/** The rows, as they are now, that the key's request wrote: those in the trash or purged since are missing. */
+export function recallRowsStatement(resource: Resource): Statement {
+  return once(resource, 'recall rows', () => {
+    const ids = sql`SELECT json_extract(done.value, '$.id') FROM ${idempotencyKeys}, json_each(outcome) AS done WHERE ${isTheKey}`
+    return sql`SELECT ${columns(resource)} FROM ${resource.table} WHERE ${ownedLive(resource)} AND ${resource.table.id} IN (${ids})`
+  })
+}
+
+/** How many keys one run of the trigger forgets, so that its work is bounded; the next run goes on. */
+const FORGOTTEN = 10_000
+
+/** Deletes the keys, of every user, that are not remembered any more. */
+export function forgetStatement(): Statement {
+  return compile(sql`DELETE FROM ${idempotencyKeys} WHERE (user_id, route, key) IN (
+    SELECT user_id, route, key FROM ${idempotencyKeys} WHERE created_at <= ${forgottenAt}
+    ORDER BY created_at LIMIT ${sql.raw(String(FORGOTTEN))})`)
+}
+
+function insertKey() {
+  // A key that is still there although it is not remembered any more is simply written over.
+  return sql`INSERT OR REPLACE INTO ${idempotencyKeys} (user_id, route, key, fingerprint, outcome, created_at)`
+}
+
+function keyValues() {
+  return sql`${slot(OWNER)}, ${slot('route')}, ${slot('key')}, ${slot('fingerprint')}, ${slot('outcome')}, ${NOW}`
+}

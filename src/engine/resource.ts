@@ -1,0 +1,291 @@
+import { getTableColumns, getTableName, sql, type SQL } from 'drizzle-orm'
+import {
+  foreignKey,
+  getTableConfig,
+  index,
+  primaryKey,
+  sqliteTable,
+  text,
+  integer,
+  uniqueIndex,
+  type SQLiteColumn,
+  type SQLiteColumnBuilderBase,
+  type SQLiteTable,
+} from 'drizzle-orm/sqlite-core'
+import * as z from 'zod'
+import { id } from './fields.ts'
+import { lazily } from '../memo.ts'
+
+/** How long a deleted row can be restored, in days; then it is purged. */
+export const TRASH_DAYS = 30
+
+/** The columns that every owned table has, around its own. */
+function ownedColumns() {
+  return {
+    id: text().notNull(),
+    user_id: text().notNull(),
+    revision: integer().notNull(),
+    created_at: text().notNull(),
+    updated_at: text().notNull(),
+    deleted_at: text(),
+  }
+}
+
+/**
+ * A table whose every row belongs to a user: `id`, `user_id`, `revision`, `created_at`, `updated_at` and `deleted_at`
+ * come with it, keyed by (user_id, id) so that one user's rows lie together and no key reaches another's.
+ * `npm run migrate:new` makes it STRICT and WITHOUT ROWID. Each column in `index` costs a row on every write that sets it,
+ * as much as reading 1,000: it pays only where users with very many rows filter by it.
+ */
+export function ownedTable<Name extends string, Columns extends Record<string, SQLiteColumnBuilderBase>>(
+  name: Name,
+  columns: Columns,
+  { index: indexed = [] }: { index?: readonly (keyof Columns & string)[] } = {},
+) {
+  const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
+  const all = { id: rowId, user_id, ...columns, ...bookkeeping }
+  return sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
+    primaryKey({ columns: [table.user_id, table.id] }),
+    uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
+    // Partial: only rows in the trash are in it, so live rows do not pay for it.
+    index(`${name}_trash`)
+      .on(table.deleted_at)
+      .where(sql`${table.deleted_at} IS NOT NULL`),
+    ...indexed.flatMap((column) => {
+      const own = table[column]
+      return own ? [index(columnIndex(name, column)).on(table.user_id, own)] : []
+    }),
+    ...Object.entries(columns).flatMap(([column, builder]) => {
+      const target = targets.get(builder)
+      const own = table[column]
+      if (!target || !own) return []
+      // Composite, so the database refuses a reference to another user's row. It never cascades: see src/user/purge.ts.
+      const key = foreignKey({
+        columns: [table.user_id, own],
+        foreignColumns: [target.table.user_id, target.table.id],
+      })
+      return target.parent ? [key, index(parentIndex(name, column)).on(table.user_id, own)] : [key]
+    }),
+  ])
+}
+
+/** The index that keeps the children of one parent together, newest last (the id is its implicit end). */
+export function parentIndex(table: string, column: string): string {
+  return `${table}_${column}`
+}
+
+/** The index that keeps a user's rows with one value of a column together, by id. */
+export function columnIndex(table: string, column: string): string {
+  return `${table}_by_${column}`
+}
+
+interface Target {
+  table: OwnedTable
+  parent: boolean
+}
+
+const targets = new WeakMap<object, Target>()
+
+/** A column that may hold the id of one of the user's own live rows in another table, or null. */
+export function reference(table: OwnedTable) {
+  const column = text()
+  targets.set(column, { table, parent: false })
+  return column
+}
+
+/** The column that makes a table a child: its collection nests under the parent's, and the path fills the column. */
+export function parent(table: OwnedTable) {
+  const column = text().notNull()
+  targets.set(column, { table, parent: true })
+  return column
+}
+
+type OwnedColumns = Record<keyof ReturnType<typeof ownedColumns>, SQLiteColumn>
+
+/** Any table made by {@link ownedTable}. */
+export type OwnedTable = SQLiteTable & OwnedColumns
+
+type ColumnName<Table extends OwnedTable> = keyof Table['$inferSelect'] & string
+type OwnColumnName<Table extends OwnedTable> = Exclude<ColumnName<Table>, keyof OwnedColumns>
+
+/** Every field must be a column of the table and hold what that column holds: anything else is a compile error. */
+type ColumnInputs<Table extends OwnedTable, Shape extends z.core.$ZodShape> = {
+  [Name in keyof Shape]: Name extends OwnColumnName<Table>
+    ? z.ZodType<Table['$inferSelect'][Name] | undefined>
+    : `no such column: ${Name & string}`
+}
+
+/** What a statement is about to write, for a column that the statement computes: SQL for each value, by column name. */
+export interface Write<Name extends string = string> {
+  /** The fields that the request sent. */
+  sent: Partial<Record<Name, SQL>>
+  /** What each column will hold: the field sent, otherwise its default (create, replace) or what it holds (update). */
+  next: Record<Name, SQL>
+  /** What each column holds before the statement; NULL in a create. */
+  row: Record<Name, SQL>
+}
+
+/** A query parameter that filters: the name of a column for equality, or another test under a name of its own. */
+export type FilterDeclaration<Name extends string = string> =
+  | Name
+  /** A list column that holds the value. */
+  | { as: string; has: Name }
+  /** A moment at or after the value; a date stands for its first instant. */
+  | { as: string; from: Name }
+  /** A moment at or before the value; a date stands for its last instant. */
+  | { as: string; upTo: Name }
+
+/** What makes a user-owned resource; the whole of it. Locked unless declared. */
+export interface Declaration<Table extends OwnedTable, Shape extends z.core.$ZodShape> {
+  table: Table
+  /** What one row is called, where it is not the table's name without its last `s`. */
+  singular?: string
+  /** The fields a client may write. Defaults belong to the columns: one here would make PATCH reset the field. */
+  input: z.ZodObject<Shape, z.core.$strict>
+  /** What no single field can say about a body; adds issues with a path (zod `.check`). */
+  check?: z.core.CheckFn<Partial<z.output<z.ZodObject<Shape>>>>
+  /** Columns that the statement computes, in this order, each from what is about to be written. */
+  derive?: { [Name in ColumnName<Table>]?: (write: Write<ColumnName<Table>>) => SQL }
+  /** The query parameters that filter a list. */
+  filter?: readonly FilterDeclaration<ColumnName<Table>>[]
+  /** The columns a list may be sorted by. An enum sorts in its declared order. */
+  sort?: readonly ColumnName<Table>[]
+  /** The text columns that `q` looks into. */
+  search?: readonly ColumnName<Table>[]
+}
+
+/** A declared resource as the engine sees it, its table's types erased. */
+export interface Resource {
+  /** The collection's name in paths and lists, and its table's. */
+  name: string
+  /** What one row is called: `task`. */
+  singular: string
+  table: OwnedTable
+  /** The columns a client sees, in the order it sees them. */
+  visible: readonly SQLiteColumn[]
+  /** Those of them that SQLite has no type for: booleans and JSON. */
+  encoded: readonly SQLiteColumn[]
+  /** The columns a client may write; a generated one among them is a shorthand that `derive` reads. */
+  writable: ReadonlyMap<string, SQLiteColumn>
+  /** The bodies of POST, PUT and PATCH. Read-only fields are let through unread, unknown ones are not. */
+  input: Record<'create' | 'replace' | 'update', () => z.ZodType<Record<string, unknown>>>
+  derive: Readonly<Record<string, (write: Write) => SQL>>
+  filter: readonly FilterDeclaration[]
+  sort: readonly string[]
+  search: readonly SQLiteColumn[]
+  /** The columns that an index keeps together, for filters. */
+  indexed: ReadonlySet<string>
+  /** The columns that may hold the id of another of the user's rows, with the table it is in. */
+  references: readonly Reference[]
+  /** For a child: the column that holds its parent's id, and the parent. */
+  parent: Parent | undefined
+  /** Where the collection is under `/api/{user_id}`, as a route: `/tasks/:task_id/comments`. */
+  path: string
+}
+
+/** What a child is under. */
+export interface Parent {
+  column: SQLiteColumn
+  resource: Resource
+}
+
+/** A column that refers to a row of another owned table. */
+export interface Reference {
+  column: SQLiteColumn
+  table: OwnedTable
+}
+
+/**
+ * Declares a resource over an {@link ownedTable}. A misspelt column is a compile error; a column that no request and no
+ * default could fill throws at start-up.
+ */
+export function defineResource<Table extends OwnedTable, Shape extends z.core.$ZodShape>(
+  declaration: Declaration<Table, Shape> & { input: { shape: ColumnInputs<Table, Shape> } },
+): Resource {
+  const { table, input, check, derive = {}, filter = [], sort = [], search = [] } = declaration
+  const name = getTableName(table)
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table)
+  const column = (key: string): SQLiteColumn => {
+    const found = columns[key]
+    if (!found) throw new Error(`${name} has no column ${key}`)
+    return found
+  }
+  const { references, parent: above } = relationsOf(table)
+  const indexNames = new Set(getTableConfig(table).indexes.map(({ config }) => config.name))
+  const fields = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
+  const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
+  for (const { name: key, notNull, hasDefault, generated } of visible) {
+    if (key in Object.prototype)
+      throw new Error(`${name}.${key} has a name that every JavaScript object knows`)
+    const filled = key in owned || key === above?.column.name || fields.has(key) || key in derive
+    if (filled || !notNull || hasDefault || generated) continue
+    throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
+  }
+  const readOnly = visible.filter(({ name: key }) => !fields.has(key))
+  const ignored = () => Object.fromEntries(readOnly.map((key) => [key.name, z.unknown().optional()]))
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
+  const checks = check ? [check as z.core.CheckFn<unknown>] : []
+  const resource: Resource = {
+    name,
+    singular: declaration.singular ?? name.replace(/s$/, ''),
+    table,
+    visible,
+    encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
+    writable: fields,
+    input: {
+      create: lazily(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
+      replace: lazily(() => input.extend(ignored()).check(...checks)),
+      update: lazily(() => {
+        const partial = input.partial().extend(ignored())
+        return partial.check(...checks)
+      }),
+    },
+    derive,
+    filter,
+    sort,
+    search: search.map(column),
+    indexed: new Set(Object.keys(columns).filter((key) => indexNames.has(columnIndex(name, key)))),
+    references,
+    parent: above,
+    path: above ? `${above.resource.path}/:${above.column.name}/${name}` : `/${name}`,
+  }
+  resources.set(table, resource)
+  return resource
+}
+
+/** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */
+export function writable(resource: Resource, body: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    [...resource.writable.keys()]
+      .filter((name) => Object.hasOwn(body, name))
+      .map((name) => [name, body[name]]),
+  )
+}
+
+const resources = new WeakMap<OwnedTable, Resource>()
+
+/** The references and the parent that {@link ownedTable} wrote into a table as foreign keys. */
+function relationsOf(table: OwnedTable): Pick<Resource, 'references' | 'parent'> {
+  const { name, foreignKeys, indexes } = getTableConfig(table)
+  const references: Reference[] = []
+  let above: Parent | undefined
+  for (const key of foreignKeys) {
+    const { columns, foreignTable } = key.reference()
+    const column = columns.at(-1)
+    if (!column || !isOwnedTable(foreignTable)) continue
+    if (indexes.some(({ config }) => config.name === parentIndex(name, column.name))) {
+      const resource = resources.get(foreignTable)
+      if (!resource) throw new Error(`the parent of ${name} must be a resource`)
+      above = { column, resource }
+    } else {
+      references.push({ column, table: foreignTable })
+    }
+  }
+  return { references, parent: above }
+}
+
+function isOwnedTable(table: SQLiteTable): table is OwnedTable {
+  return Object.keys(owned).every((column) => column in table)
+}
+
+const owned: Record<string, unknown> = ownedColumns()

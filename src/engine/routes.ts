@@ -1,0 +1,191 @@
+import { UUID_V7 } from '../ids.ts'
+import { Hono, type Context } from 'hono'
+import * as z from 'zod'
+import type { Row } from '../d1/database.ts'
+import { bulkSchema, toOperation } from './bulk.ts'
+import type { App } from '../context.ts'
+import { jsonOnly, validBody } from '../http/body.ts'
+import { etagOf, ifMatch, noneMatch } from './conditional.ts'
+import { idempotencyKey } from './idempotency-key.ts'
+import { otherMethods } from '../http/methods.ts'
+import { validQuery } from '../http/query.ts'
+import type { IdempotencyKey } from './idempotency.ts'
+import { Problem } from '../problems.ts'
+import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
+import { writable, type Resource } from './resource.ts'
+import type { Values } from '../d1/statement.ts'
+import { storeFor, type Done, type Scope, type Store } from './store.ts'
+
+/** A route of its own beside a resource's: it acts on one row, takes no body, and answers with the row. */
+export interface Verb {
+  resource: Resource
+  routes: Hono<App>
+  /** How the OpenAPI document shows it: `/{id}/complete`, `patch`, `complete`. */
+  path: string
+  method: 'patch' | 'post'
+  name: string
+  summary: string
+  description: string
+}
+
+/** The routes of a collection, for mounting at its path: the same handlers serve every resource. */
+export function routesFor(resource: Resource): Hono<App> {
+  const routes = new Hono<App>()
+
+  // Lazy, because a Worker's start has to build what every resource declares, and an isolate lists few of them.
+  routes.get('/', validQuery(z.lazy(() => listQueryFor(resource))), async (c) => {
+    const { ancestors } = scopeOf(c, resource)
+    const query = toListQuery(resource, c.req.valid('query'), Object.values(ancestors).join('/'))
+    const { rows, next, total } = await storeOf(c, resource).list(query)
+    const cursor = next ? encodeCursor(query, next) : null
+    if (cursor) c.header('Link', `<${nextPage(c.req.url, cursor)}>; rel="next"`)
+    return c.json({
+      [resource.name]: rows,
+      count: rows.length,
+      next_cursor: cursor,
+      ...(total !== undefined && { total }),
+    })
+  })
+
+  routes.post('/', jsonOnly, validBody(z.lazy(resource.input.create)), async (c) => {
+    const { id, ...body } = c.req.valid('json')
+    const chosen = typeof id === 'string' ? id : undefined
+    const key = await keyOf(c, resource, 'create')
+    const done = await storeOf(c, resource).create(writable(resource, body), chosen, key)
+    return answerDone(c, done)
+  })
+
+  routes.post('/bulk', jsonOnly, validBody(z.lazy(() => bulkSchema(resource))), async (c) => {
+    const received = c.req.valid('json').operations
+    const operations = received.map((operation, at) => toOperation(resource, operation, at))
+    const key = await keyOf(c, resource, 'bulk')
+    const { results, replayed } = await storeOf(c, resource).bulk(operations, key)
+    if (replayed) c.header('Idempotent-Replayed', 'true')
+    return c.json({
+      results: results.map(({ status, id, row }) => ({
+        status,
+        id,
+        ...(row && { [resource.singular]: row }),
+      })),
+    })
+  })
+  otherMethods(routes, '/bulk')
+
+  routes.get('/:id', async (c) => {
+    const row = await storeOf(c, resource).get(rowId(c))
+    return noneMatch(c, etagOf(row)) ? answer(c, row) : notModified(c, row)
+  })
+
+  routes.put('/:id', jsonOnly, validBody(z.lazy(resource.input.replace)), async (c) => {
+    const values = writable(resource, sameId(c, c.req.valid('json')))
+    return answer(c, await storeOf(c, resource).replace(rowId(c), values, ifMatch(c)))
+  })
+
+  routes.patch('/:id', jsonOnly, validBody(z.lazy(resource.input.update)), async (c) => {
+    const values = writable(resource, sameId(c, c.req.valid('json')))
+    if (Object.keys(values).length === 0) throw new Problem('empty_patch')
+    return answer(c, await storeOf(c, resource).update(rowId(c), values, ifMatch(c)))
+  })
+
+  routes.delete('/:id', async (c) => {
+    await storeOf(c, resource).remove(rowId(c), ifMatch(c))
+    return c.body(null, 204)
+  })
+
+  routes.post('/:id/restore', async (c) => {
+    const key = await keyOf(c, resource, 'restore', rowId(c))
+    return answerDone(c, await storeOf(c, resource).restore(rowId(c), ifMatch(c), key))
+  })
+
+  otherMethods(routes, '/')
+  otherMethods(routes, '/:id')
+  otherMethods(routes, '/:id/restore')
+  return routes
+}
+
+/** The store of a resource for the owner and the rows that this request's path names. */
+export function storeOf(c: Context<App>, resource: Resource): Store {
+  return storeFor(resource, scopeOf(c, resource), c.get('database'))
+}
+
+/** The `{id}` of the path. Throws `row_not_found` for one that no row can have. */
+export function rowId(c: Context<App>): string {
+  return idIn(c, 'id')
+}
+
+function scopeOf(c: Context<App>, { parent }: Resource): Scope {
+  const ancestors: Record<string, string> = {}
+  for (let above = parent; above; above = above.resource.parent) {
+    ancestors[above.column.name] = idIn(c, above.column.name)
+  }
+  return { owner: c.get('owner'), ancestors }
+}
+
+function idIn(c: Context<App>, parameter: string): string {
+  const id = c.req.param(parameter) ?? ''
+  if (!UUID_V7.test(id)) throw new Problem('row_not_found')
+  return id
+}
+
+/**
+ * Answers with a row and its `ETag`; caches may keep it, for asking again whether it still holds. A write that prefers
+ * it so is answered without the row (RFC 7240 §4.2).
+ */
+export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Response {
+  conditional(c, row)
+  const preference = c.req.header('Prefer') ?? ''
+  if (
+    /^(GET|HEAD)$/.test(c.req.method) ||
+    !/(?:^|[,;])\s*return\s*=\s*"?minimal"?\s*(?:[,;]|$)/i.test(preference)
+  ) {
+    return c.json(row, status)
+  }
+  c.header('Preference-Applied', 'return=minimal')
+  return c.body(null, status === 200 ? 204 : status)
+}
+
+/** Answers a POST that wrote one row, or did so before under the same key. Throws `row_gone`. */
+function answerDone(c: Context<App>, { results: [result], replayed }: Done): Response {
+  if (replayed) c.header('Idempotent-Replayed', 'true')
+  if (!result?.row) throw new Problem('row_gone')
+  if (result.status !== 201) return answer(c, result.row)
+  c.header('Location', `${new URL(c.req.url).pathname}/${result.id}`)
+  return answer(c, result.row, 201)
+}
+
+/** The request's `Idempotency-Key`, if any, for this verb on these rows. */
+async function keyOf(
+  c: Context<App>,
+  resource: Resource,
+  verb: string,
+  id?: string,
+): Promise<IdempotencyKey | undefined> {
+  const { ancestors } = scopeOf(c, resource)
+  return idempotencyKey(c, [verb, resource.name, ...Object.values(ancestors), ...(id ? [id] : [])])
+}
+
+function notModified(c: Context<App>, row: Row): Response {
+  conditional(c, row)
+  return c.body(null, 304)
+}
+
+function conditional(c: Context<App>, row: Row): void {
+  c.header('ETag', etagOf(row))
+  c.header('Cache-Control', 'private, no-cache')
+}
+
+/** A body may repeat the id of its path, and no other. */
+function sameId(c: Context<App>, body: Values): Values {
+  if (body.id !== undefined && body.id !== c.req.param('id')) {
+    const message = 'differs from the id in the path'
+    throw new Problem('invalid_body', { errors: [{ path: 'id', code: 'invalid_value', message }] })
+  }
+  return body
+}
+
+function nextPage(current: string, cursor: string): string {
+  const url = new URL(current)
+  url.searchParams.delete('offset')
+  url.searchParams.set('cursor', cursor)
+  return url.pathname + url.search
+}

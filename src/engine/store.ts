@@ -1,0 +1,327 @@
+import { v7 as uuidv7 } from 'uuid'
+import type { Database, Row } from '../d1/database.ts'
+import {
+  recallRowsStatement,
+  recallStatement,
+  rememberRestoreStatement,
+  rememberStatement,
+  outcomes,
+  unusedAssertion,
+  type IdempotencyKey,
+  type Outcome,
+} from './idempotency.ts'
+import { Problem } from '../problems.ts'
+import type { ListQuery, Position, Sort } from './query.ts'
+import type { Resource } from './resource.ts'
+import {
+  anyStatement,
+  getStatement,
+  IS_LIVE,
+  listStatement,
+  listValues,
+  parentStatement,
+  revisionStatement,
+  SORT_KEY,
+  totalStatement,
+} from './sql/reads.ts'
+import { decode } from './sql/rows.ts'
+import { ancestorSlot, fieldKey } from './sql/scope.ts'
+import { bind, OWNER, type BoundStatement, type Statement, type Values } from '../d1/statement.ts'
+import {
+  createStatement,
+  freeAssertion,
+  liveAssertion,
+  parentAssertion,
+  referenceAssertion,
+  removeStatement,
+  replaceStatement,
+  restoreStatement,
+  revisionAssertion,
+  toggleStatement,
+  updateStatement,
+} from './sql/writes.ts'
+
+/** The revisions that `If-Match` allows; undefined when any will do (no header, or `*`). */
+export type Match = readonly number[] | undefined
+
+/** A page of rows, where it ended when more follow, and the number of all rows when asked for. */
+export interface Page {
+  rows: Row[]
+  next: Position | undefined
+  total: number | undefined
+}
+
+/** One operation of a bulk; `revision` is its If-Match. */
+export type Operation =
+  | { op: 'create'; id?: string | undefined; values: Values }
+  | { op: 'update'; id: string; revision?: number | undefined; values: Values }
+  | { op: 'delete'; id: string; revision?: number | undefined }
+
+/** What came of a create, a restore or an operation; a replay has no row when it has been deleted since. */
+export interface Result {
+  status: number
+  id: string
+  row?: Row
+}
+
+/** The results of a request that may have been sent before, under the same Idempotency-Key. */
+export interface Done {
+  results: readonly Result[]
+  replayed: boolean
+}
+
+/** Every statement over one owner's rows of one resource. Each method is one batch, so one round trip; a replay is two. */
+export interface Store {
+  /** Throws `row_not_found` when the parent is missing or in the trash. */
+  list(query: ListQuery): Promise<Page>
+  /** Throws `row_not_found`. */
+  get(id: string): Promise<Row>
+  /**
+   * Inserts a row under the client's `id` or a new one. Throws `id_taken`, `invalid_body` (a reference), `row_not_found`
+   * (the parent), `key_reused`.
+   */
+  create(values: Values, id?: string, key?: IdempotencyKey): Promise<Done>
+  /** Sets every writable column; one left out goes back to its default. Throws `row_not_found`, `stale_revision`. */
+  replace(id: string, values: Values, match: Match): Promise<Row>
+  /** Sets the columns named. Throws `row_not_found`, `stale_revision`. */
+  update(id: string, values: Values, match: Match): Promise<Row>
+  /** Flips a boolean field in the statement itself, so that two at once are two flips. Throws like {@link Store.update}. */
+  toggle(id: string, field: string, match: Match): Promise<Row>
+  /** Puts the row into the trash. Throws `row_not_found`, `stale_revision`. */
+  remove(id: string, match: Match): Promise<void>
+  /** Takes the row out of the trash; a live one stays as it is. Throws `row_not_found`, `stale_revision`, `key_reused`. */
+  restore(id: string, match: Match, key?: IdempotencyKey): Promise<Done>
+  /** Does all of the operations, in order, or none. Throws the first failing one's problem with its `index`, and `key_reused`. */
+  bulk(operations: readonly Operation[], key?: IdempotencyKey): Promise<Done>
+}
+
+/** Whose rows, and for a child collection under which rows: ancestor column → id, from the path. */
+export interface Scope {
+  owner: string
+  ancestors: Readonly<Record<string, string>>
+}
+
+/** The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. */
+export function storeFor(resource: Resource, { owner, ancestors }: Scope, database: Database): Store {
+  const scope: Values = { [OWNER]: owner }
+  for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id
+  const bound = (statement: Statement, values: Values) => bind(statement, { ...values, ...scope })
+
+  /** A write to one live row and, under `If-Match`, a look at what the row is now, in case the write found no match. */
+  async function write(id: string, match: Match, statement: Statement, values: Values): Promise<Row> {
+    const all = { ...fieldValues(values), id, match: JSON.stringify(match ?? null) }
+    const assertions = referenceAssertions(values)
+    const looks = match ? [bound(revisionStatement(resource), all)] : []
+    const results = await database.batch([...assertions, bound(statement, all), ...looks], Boolean(match))
+    const [[written] = [], [current] = []] = results.slice(assertions.length)
+    if (written) return decode(resource, written)
+    throw current ? staleRevision(current) : new Problem('row_not_found')
+  }
+
+  /** What must hold for values to be written; `at` is the index of a bulk's operation. */
+  function referenceAssertions(values: Values, at?: number): BoundStatement[] {
+    return resource.references
+      .filter(({ column }) => typeof values[column.name] === 'string')
+      .map((reference) => {
+        const problem = problemAt(`invalid_reference ${reference.column.name}`, at)
+        return bound(referenceAssertion(resource, reference), { ...fieldValues(values), problem })
+      })
+  }
+
+  function parentAssertions(): BoundStatement[] {
+    return resource.parent
+      ? [bound(parentAssertion(resource, resource.parent), { problem: 'row_not_found' })]
+      : []
+  }
+
+  /** Does the work once under its key: the first time, or what came of that time. */
+  async function once(
+    key: IdempotencyKey | undefined,
+    outcome: readonly Outcome[],
+    work: BoundStatement[],
+    remember: Statement = rememberStatement(resource),
+    values: Values = {},
+  ): Promise<Row[][] | Done> {
+    if (!key) return database.batch(work)
+    const used = bound(unusedAssertion(resource), { ...key, problem: 'key_used' })
+    const remembered = bound(remember, { ...values, ...key, outcome: JSON.stringify(outcome) })
+    try {
+      const results = await database.batch([used, remembered, ...work], true)
+      return results.slice(2)
+    } catch (error) {
+      if (error instanceof Problem && error.type === 'key_used') return recall(key)
+      throw error
+    }
+  }
+
+  async function recall(key: IdempotencyKey): Promise<Done> {
+    const statements = [recallStatement(resource), recallRowsStatement(resource)]
+    const [[known] = [], rows = []] = await database.batch(
+      statements.map((statement) => bound(statement, { ...key })),
+      true,
+    )
+    // Forgotten between the two trips: the next attempt starts afresh.
+    if (!known) throw new Problem('key_used')
+    if (known.fingerprint !== key.fingerprint) throw new Problem('key_reused')
+    const byId = new Map(rows.map((row) => [row.id, decode(resource, row)]))
+    const outcome = outcomes.parse(JSON.parse(String(known.outcome)))
+    const results = outcome.map(({ status, id }) =>
+      // What was deleted stays out of the answer, as the first time, although it may have been restored since.
+      resultOf(status, id, status === SUCCESS.delete ? undefined : byId.get(id)),
+    )
+    return { results, replayed: true }
+  }
+
+  /** The statements of a bulk's operation: what must hold, so that its failure names its index, then the write, last. */
+  function operationStatements(operation: Operation, id: string, at: number): BoundStatement[] {
+    const asserted = (statement: Statement, problem: string, values: Values = {}) =>
+      bound(statement, { ...values, id, problem: problemAt(problem, at) })
+    if (operation.op === 'create') {
+      return [
+        asserted(freeAssertion(resource), 'id_taken'),
+        ...referenceAssertions(operation.values, at),
+        bound(createStatement(resource, Object.keys(operation.values)), {
+          ...fieldValues(operation.values),
+          id,
+        }),
+      ]
+    }
+    const { revision } = operation
+    const guards = [asserted(liveAssertion(resource), 'row_not_found')]
+    if (revision !== undefined) {
+      guards.push(asserted(revisionAssertion(resource), 'stale_revision', { revision }))
+    }
+    if (operation.op === 'delete') return [...guards, bound(removeStatement(resource, false), { id })]
+    const update = updateStatement(resource, Object.keys(operation.values), false)
+    return [
+      ...guards,
+      ...referenceAssertions(operation.values, at),
+      bound(update, { ...fieldValues(operation.values), id }),
+    ]
+  }
+
+  return {
+    async list(query) {
+      const values = listValues(query)
+      const statements = [listStatement(resource, query)]
+      if (query.total) statements.push(totalStatement(resource, query))
+      if (resource.parent) statements.push(parentStatement(resource, resource.parent))
+      const results = await database.batch(
+        statements.map((statement) => bound(statement, values)),
+        true,
+      )
+      if (resource.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
+      const [rows = [], [counted] = []] = results
+      // One row more than the limit was asked for: whether it came says if another page follows.
+      const more = rows.length > query.limit
+      const page = more ? rows.slice(0, query.limit) : rows
+      const last = page.at(-1)
+      const next = more && last ? positionOf(last, query.sort) : undefined
+      return {
+        rows: page.map((row) => decode(resource, query.sort ? withoutSortKey(row) : row)),
+        next,
+        total: query.total ? Number(counted?.total) : undefined,
+      }
+    },
+
+    async get(id) {
+      const [[row] = []] = await database.batch([bound(getStatement(resource), { id })], true)
+      if (!row) throw new Problem('row_not_found')
+      return decode(resource, row)
+    },
+
+    async create(values, id = uuidv7(), key) {
+      const insert = bound(createStatement(resource, Object.keys(values)), { ...fieldValues(values), id })
+      const work = [...parentAssertions(), ...referenceAssertions(values), insert]
+      const done = await once(key, [{ status: 201, id }], work)
+      if (!Array.isArray(done)) return done
+      return fresh([resultOf(201, id, decoded(resource, done.at(-1)))])
+    },
+
+    replace: (id, values, match) =>
+      write(id, match, replaceStatement(resource, Object.keys(values), Boolean(match)), values),
+
+    update: (id, values, match) =>
+      write(id, match, updateStatement(resource, Object.keys(values), Boolean(match)), values),
+
+    toggle: (id, field, match) => write(id, match, toggleStatement(resource, field, Boolean(match)), {}),
+
+    async remove(id, match) {
+      await write(id, match, removeStatement(resource, Boolean(match)), {})
+    },
+
+    async restore(id, match, key) {
+      const values = { id, match: JSON.stringify(match ?? null) }
+      const statements = [restoreStatement(resource, Boolean(match)), anyStatement(resource)]
+      const work = statements.map((statement) => bound(statement, values))
+      const remember = rememberRestoreStatement(resource, Boolean(match))
+      const done = await once(key, [{ status: 200, id }], work, remember, values)
+      if (!Array.isArray(done)) return done
+      const [[restored] = [], [found] = []] = done
+      if (restored) return fresh([resultOf(200, id, decode(resource, restored))])
+      if (!found) throw new Problem('row_not_found')
+      const { [IS_LIVE]: live, ...row } = found
+      if (!live || (match && !match.includes(Number(row.revision)))) throw staleRevision(row)
+      return fresh([resultOf(200, id, decode(resource, row))])
+    },
+
+    async bulk(operations, key) {
+      const named = operations.map((operation) => ({ operation, id: operation.id ?? uuidv7() }))
+      const outcome = named.map(({ operation, id }): Outcome => ({ status: SUCCESS[operation.op], id }))
+      const each = named.map(({ operation, id }, at) => operationStatements(operation, id, at))
+      const guards = parentAssertions()
+      const done = await once(key, outcome, [...guards, ...each.flat()])
+      if (!Array.isArray(done)) return done
+      let last = guards.length - 1
+      return fresh(
+        named.map(({ operation, id }, at) => {
+          last += each[at]?.length ?? 0
+          const row = operation.op === 'delete' ? undefined : decoded(resource, done[last])
+          return resultOf(SUCCESS[operation.op], id, row)
+        }),
+      )
+    },
+  }
+}
+
+const SUCCESS = { create: 201, update: 200, delete: 204 } as const
+
+function fresh(results: readonly Result[]): Done {
+  return { results, replayed: false }
+}
+
+function resultOf(status: number, id: string, row: Row | undefined): Result {
+  return { status, id, ...(row && { row }) }
+}
+
+/** The row that a write returned. An update of a bulk's guarded row and an insert always return one. */
+function decoded(resource: Resource, [row]: Row[] = []): Row {
+  if (!row) throw new Error('a write returned no row')
+  return decode(resource, row)
+}
+
+/** The name of a problem as an assertion raises it, with the index of the operation it belongs to. */
+function problemAt(problem: string, at: number | undefined): string {
+  return at === undefined ? problem : `${problem} #${at}`
+}
+
+function positionOf(row: Row, sort: Sort | undefined): Position {
+  const id = String(row.id)
+  const key = row[SORT_KEY]
+  return sort ? { id, key: typeof key === 'string' || typeof key === 'number' ? key : null } : { id }
+}
+
+function withoutSortKey(row: Row): Row {
+  const { [SORT_KEY]: _sortKey, ...rest } = row
+  return rest
+}
+
+/** A request's values under the names that statements know them by. */
+function fieldValues(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [fieldKey(name), value]))
+}
+
+function staleRevision(row: Row): Problem {
+  const headers = { ETag: `"${String(row.revision)}"`, 'Cache-Control': 'private, no-cache' }
+  return new Problem('stale_revision', { headers })
+}

@@ -1,0 +1,58 @@
+import * as z from 'zod'
+
+/** The JWKs that a deployment may sign with (RFC 8037 §2, RFC 7518 §6.2); other members are dropped. */
+const ownJwk = z.lazy(() => {
+  // 32 bytes in base64url, in the one form they have (RFC 4648 §3.5): a coordinate or a private value of either curve.
+  const bytes = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/)
+  const common = {
+    x: bytes,
+    d: bytes.optional(),
+    kid: z.string().min(1).max(256).optional(),
+    use: z.literal('sig').optional(),
+  }
+  return z.discriminatedUnion('kty', [
+    z.object({
+      kty: z.literal('OKP'),
+      crv: z.literal('Ed25519'),
+      alg: z.enum(['EdDSA', 'Ed25519']).optional(),
+      ...common,
+    }),
+    z.object({
+      kty: z.literal('EC'),
+      crv: z.literal('P-256'),
+      alg: z.literal('ES256').optional(),
+      y: bytes,
+      ...common,
+    }),
+  ])
+})
+
+/** A key of the deployment's own. Its curve fixes its algorithm. */
+export interface OwnKey {
+  /** The name of the setting that holds it. */
+  setting: string
+  alg: 'EdDSA' | 'ES256'
+  /** The name it came with; its thumbprint is used when there is none. */
+  kid: string | undefined
+  /** Its public half, and nothing else. */
+  public: { kty: string; crv: string; x: string; y?: string }
+  /** Its private value; undefined when it only verifies. */
+  d: string | undefined
+}
+
+/** Reads a JWK of Ed25519 or P-256, private or public, from the JSON of a setting; undefined when it is anything else. */
+export function parseKey(setting: string, text: string): OwnKey | undefined {
+  const { data } = ownJwk.safeParse(parseJson(text))
+  if (!data) return undefined
+  const { kty, crv, x, kid, d } = data
+  if (data.kty === 'OKP') return { setting, alg: 'EdDSA', kid, public: { kty, crv, x }, d }
+  return { setting, alg: 'ES256', kid, public: { kty, crv, x, y: data.y }, d }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,37 @@
+import { sessions, users } from '../auth/schema.ts'
+import { sql } from 'drizzle-orm'
+import { Hono } from 'hono'
+import { clearTokenCookies } from '../auth/cookies.ts'
+import type { App } from '../context.ts'
+import { otherMethods } from '../http/methods.ts'
+import { idempotencyKeys } from '../engine/idempotency.ts'
+import { lazily } from '../memo.ts'
+import type { Resource } from '../engine/resource.ts'
+import { bind, compile, compileOwned, OWNER, slot } from '../d1/statement.ts'
+
+/**
+ * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. It
+ * may be somebody who has no account here but rows.
+ */
+export function eraseFor(resources: readonly Resource[]): Hono<App> {
+  const erase = new Hono<App>()
+  const statements = lazily(() => {
+    const tables = [...resources.map(({ table }) => table), idempotencyKeys, sessions]
+    return [
+      // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
+      compile(sql`PRAGMA defer_foreign_keys = on`),
+      ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
+      compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
+    ]
+  })
+
+  erase.delete('/', async (c) => {
+    const owner = c.get('owner')
+    await c.get('database').batch(statements().map((statement) => bind(statement, { [OWNER]: owner })))
+    if (owner === c.get('identity').userId) clearTokenCookies(c)
+    return c.body(null, 204)
+  })
+
+  otherMethods(erase, '/')
+  return erase
+}

@@ -1,0 +1,122 @@
+import { sql, type SQL } from 'drizzle-orm'
+import { Hono, type Context } from 'hono'
+import { sessionOf, sessionsStatement } from '../accounts/sessions.ts'
+import { accountOf, accountStatement } from '../accounts/users.ts'
+import type { Row } from '../d1/database.ts'
+import type { App } from '../context.ts'
+import { log } from '../log.ts'
+import { otherMethods } from '../http/methods.ts'
+import { lazily } from '../memo.ts'
+import { TOP } from '../engine/page.ts'
+import type { Resource } from '../engine/resource.ts'
+import { decode } from '../engine/sql/rows.ts'
+import { columns } from '../engine/sql/scope.ts'
+import { bind, compileOwned, OWNER, type Statement, slot } from '../d1/statement.ts'
+
+/** How many rows one round trip fetches: what is in memory at a time. */
+const BATCH = 500
+
+/** A list in the document: its name, and a statement for its rows by id, newest first, from after the placeholder `after`. */
+interface Part {
+  name: string
+  statement: () => Statement
+  shown: (row: Row) => unknown
+}
+
+/**
+ * `GET /api/{user_id}/export`: one JSON document of the account, its sessions and every live row of every collection,
+ * streamed in pages, each as it was when it was read. One that cannot be finished is cut off, so that it is no JSON.
+ */
+export function exportFor(resources: readonly Resource[]): Hono<App> {
+  const routes = new Hono<App>()
+  const collections: Part[] = resources.map((resource) => ({
+    name: resource.name,
+    statement: lazily(() => compileOwned(rowsStatement(resource))),
+    shown: (row) => decode(resource, row),
+  }))
+
+  routes.get('/', async (c) => {
+    const owner = c.get('owner')
+    // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
+    const [[account] = []] = await c
+      .get('database')
+      .batch([bind(accountStatement(), { [OWNER]: owner })], true)
+    const exported_at = new Date().toISOString()
+    const head = { user_id: owner, exported_at, account: account ? accountOf(account) : null }
+    c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
+    c.header('Content-Type', 'application/json')
+    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...collections])))
+  })
+
+  otherMethods(routes, '/')
+  return routes
+}
+
+function sessionsOf(c: Context<App>): Part {
+  const { sessionId } = c.get('identity')
+  return { name: 'sessions', statement: sessionsStatement, shown: (row) => sessionOf(row, sessionId) }
+}
+
+/** The live rows of a collection whose ancestors are live. */
+function rowsStatement(resource: Resource): SQL {
+  const { table } = resource
+  return sql`SELECT ${columns(resource)} FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} < ${slot('after')}
+    AND ${reachable(resource)} ORDER BY ${table.id} DESC LIMIT ${slot('limit')}`
+}
+
+function reachable({ table, parent }: Resource): SQL {
+  const live = sql`${table.deleted_at} IS NULL`
+  if (!parent) return live
+  const above = parent.resource.table
+  return sql`${live} AND EXISTS (SELECT 1 FROM ${above}
+    WHERE ${above.user_id} = ${table.user_id} AND ${above.id} = ${parent.column} AND ${reachable(parent.resource)})`
+}
+
+/** The document as text, a page of rows at a time. */
+async function* documentOf(
+  c: Context<App>,
+  head: object,
+  parts: readonly Part[],
+): AsyncGenerator<string, void> {
+  const [database, owner] = [c.get('database'), c.get('owner')]
+  let count = 0
+  yield JSON.stringify(head).slice(0, -1)
+  for (const { name, statement, shown } of parts) {
+    yield `,\n${JSON.stringify(name)}:[`
+    let separator = '\n'
+    for (let after: unknown = TOP; after !== undefined;) {
+      const page = bind(statement(), { [OWNER]: owner, after, limit: BATCH })
+      const [rows = []] = await database.batch([page], true)
+      after = rows.length === BATCH ? rows.at(-1)?.id : undefined
+      count += rows.length
+      if (rows.length) yield separator + rows.map((row) => JSON.stringify(shown(row))).join(',\n')
+      separator = ',\n'
+    }
+    yield ']'
+  }
+  yield '}\n'
+  // The request's own line was written when the first byte left.
+  const { batches, rowsRead } = c.get('cost')
+  log('info', {
+    event: 'export',
+    request_id: c.get('requestId'),
+    user: owner,
+    rows: count,
+    db_batches: batches,
+    rows_read: rowsRead,
+  })
+}
+
+function streamOf(texts: AsyncGenerator<string, void>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await texts.next()
+      if (next.done) controller.close()
+      else controller.enqueue(encoder.encode(next.value))
+    },
+    async cancel() {
+      await texts.return(undefined)
+    },
+  })
+}
