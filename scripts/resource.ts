@@ -195,8 +195,8 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
   return [
     builders.length && `import { ${builders.join(', ')} } from 'drizzle-orm/sqlite-core'`,
     `import * as z from 'zod'`,
-    helpers.length && `import { ${helpers.join(', ')} } from '../fields.ts'`,
-    `import { ${['defineResource', 'ownedTable', ...relations].join(', ')} } from '../resource.ts'`,
+    helpers.length && `import { ${helpers.join(', ')} } from '../engine/fields.ts'`,
+    `import { ${['defineResource', 'ownedTable', ...relations].join(', ')} } from '../engine/resource.ts'`,
     ...targets.map((target) => `import { ${variable(target)} } from './${target}.ts'`),
     '',
     `export const ${variable(name)} = ownedTable('${name}', {`,
