@@ -114,7 +114,8 @@ Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
 
 /** Brings up to date what is made of the declarations and their examples. */
 function derive(): void {
-  for (const script of ['docs', 'client', 'costs']) run('node', join(import.meta.dirname, `${script}.ts`))
+  for (const script of ['scripts/docs', 'scripts/client', 'load/costs'])
+    run('node', join(root, `${script}.ts`))
 }
 
 function run(command: string, ...args: string[]): void {
