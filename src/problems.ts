@@ -59,7 +59,7 @@ export const problemTypes = {
   stale_revision: [
     412,
     'Stale revision',
-    'The row has changed since the revision in `If-Match`: its current revision is in the `ETag` header.',
+    'The row has changed since the revision that the request names. After an `If-Match`, the `ETag` header has its current one.',
   ],
   body_too_large: [413, 'Body too large', 'A body may hold at most 65 536 bytes.'],
   not_json: [415, 'Not JSON', 'Send the body as `application/json`.'],

@@ -11,6 +11,11 @@ declare namespace Cloudflare {
   }
 }
 
+/** Every file that matches, as its text, by Vite. */
+interface ImportMeta {
+  glob(pattern: string, options: { query: '?raw'; import: 'default'; eager: true }): Record<string, string>
+}
+
 /** The text of a file, by Vite. */
 declare module '*?raw' {
   const text: string

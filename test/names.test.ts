@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import * as fields from '../src/engine/fields.ts'
 import { defineResource, ownedTable } from '../src/engine/resource.ts'
-import { bind, compile, slot } from '../src/d1/statement.ts'
+import { bind, compileUnscoped, slot } from '../src/d1/statement.ts'
 import { newUser } from './client.ts'
 
 /** Names that the engine uses for something of its own. */
@@ -75,7 +75,7 @@ test('a field cannot have the name of what every JavaScript object has', () => {
 })
 
 test('a placeholder is bound once, and never what a value of the same text is', () => {
-  const statement = compile(
+  const statement = compileUnscoped(
     sql`SELECT ${'owner'} AS a, ${slot('owner')} AS b, ${slot('owner')} AS c, ${'owner'} AS d`,
   )
   expect(bind(statement, { owner: 'me' })).toEqual({

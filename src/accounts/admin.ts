@@ -23,8 +23,8 @@ export const admin = new Hono<App>()
 
 admin.get('/users', authenticate, requireAdmin, limitUser, validQuery(pageQuery), bookmark, async (c) => {
   const query = c.req.valid('query')
-  const page = bind(usersStatement(), pageValues('users', query))
-  const [rows = []] = await c.get('database').batch([page], true)
+  const page = bind(usersStatement, pageValues('users', query))
+  const [rows = []] = await c.get('database').batch([page], { repeatable: true })
   return c.json(pageOf('users', query.limit, rows, accountOf))
 })
 otherMethods(admin, '/users')

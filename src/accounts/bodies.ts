@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { text } from '../engine/fields.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 import { email } from './email.ts'
 import { newPassword } from './new-password.ts'
 
@@ -9,16 +9,16 @@ const ANY_PASSWORD = 1000
 const ANY_TOKEN = 1000
 
 /** The body of a registration. */
-export const registration = lazily(() => z.strictObject({ email: email(), password: newPassword() }))
+export const registration = memo(() => z.strictObject({ email: email(), password: newPassword() }))
 
 /** The query string of a login. */
 export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))
 
 /** The body of a login. */
-export const credentials = lazily(() => z.strictObject({ email: email(), password: text(ANY_PASSWORD) }))
+export const credentials = memo(() => z.strictObject({ email: email(), password: text(ANY_PASSWORD) }))
 
 /** The form of a login: OAuth 2.0's password grant (RFC 6749 §4.3.2). What else it has is for other servers. */
-export const passwordGrant = lazily(() =>
+export const passwordGrant = memo(() =>
   z.object({
     grant_type: z.literal('password').optional(),
     username: email(),
@@ -27,14 +27,14 @@ export const passwordGrant = lazily(() =>
 )
 
 /** The body of a refresh. A browser in cookie mode sends none. */
-export const refreshBody = lazily(() => z.strictObject({ refresh_token: text(ANY_TOKEN).optional() }))
+export const refreshBody = memo(() => z.strictObject({ refresh_token: text(ANY_TOKEN).optional() }))
 
 /** The body of a logout. */
-export const logoutBody = lazily(() =>
+export const logoutBody = memo(() =>
   z.strictObject({ refresh_token: text(ANY_TOKEN).optional(), all: z.boolean().optional() }),
 )
 
 /** The body of a change of password. */
-export const passwordChange = lazily(() =>
+export const passwordChange = memo(() =>
   z.strictObject({ current_password: text(ANY_PASSWORD), new_password: newPassword() }),
 )

@@ -3,6 +3,7 @@ import type { App } from '../context.ts'
 import { readJson } from '../http/body.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
+import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import { passwordChange } from './bodies.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
@@ -19,7 +20,7 @@ export async function changePassword(c: Context<App>): Promise<Response> {
   const { userId, sessionId } = c.get('identity')
   const owner = { [OWNER]: userId }
   const database = c.get('database')
-  const [[row] = []] = await database.batch([bind(hashStatement(), owner)], true)
+  const [[row] = []] = await database.batch([bind(hashStatement, owner)], { repeatable: true })
   if (!row) throw new Problem('no_account')
   await limitAccount(c, 'login', String(row.email))
   const known = String(row.password_hash)
@@ -29,9 +30,9 @@ export async function changePassword(c: Context<App>): Promise<Response> {
     return hashPassword(new_password)
   })
   await database.batch([
-    bind(unchangedAssertion(), { ...owner, known, role: row.role, problem: 'invalid_credentials' }),
-    bind(rehashStatement(), { ...owner, hash }),
-    bind(endOthersStatement(), { ...owner, session: sessionId ?? '' }),
+    bind(unchangedAssertion, { ...owner, known, role: row.role, problem: raise('invalid_credentials') }),
+    bind(rehashStatement, { ...owner, hash }),
+    bind(endOthersStatement, { ...owner, session: sessionId ?? '' }),
   ])
   return c.body(null, 204)
 }

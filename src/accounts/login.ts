@@ -6,6 +6,7 @@ import { mediaTypeOf, readForm, readJson } from '../http/body.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
+import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import { credentials, passwordGrant } from './bodies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
@@ -35,7 +36,7 @@ export async function login(c: Context<App>): Promise<Response> {
 
 async function start(c: Context<App>, email: string, password: string, cookies: boolean): Promise<Response> {
   const database = c.get('database')
-  const [[row] = []] = await database.batch([bind(loginStatement(), { email })], true)
+  const [[row] = []] = await database.batch([bind(loginStatement, { email })], { repeatable: true })
   const known = row && String(row.password_hash)
   const rehashed = await inTurn(async () => {
     const { matches, outdated } = await verifyPassword(password, known)
@@ -49,8 +50,8 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
   const token = newRefreshToken(id, uuidv7())
   try {
     await database.batch([
-      bind(unchangedAssertion(), { [OWNER]: id, known, role, problem: 'invalid_credentials' }),
-      bind(startStatement(), {
+      bind(unchangedAssertion, { [OWNER]: id, known, role, problem: raise('invalid_credentials') }),
+      bind(startStatement, {
         [OWNER]: id,
         session: token.session,
         family: await sha256(token.family),
@@ -59,7 +60,7 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
         ttl: config.sessionTtl,
         idle: config.sessionIdleTtl,
       }),
-      ...(rehashed ? [bind(rehashStatement(), { [OWNER]: id, hash: rehashed })] : []),
+      ...(rehashed ? [bind(rehashStatement, { [OWNER]: id, hash: rehashed })] : []),
     ])
   } catch (error) {
     const changed = error instanceof Problem && error.type === 'invalid_credentials'

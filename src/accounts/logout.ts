@@ -41,13 +41,13 @@ export async function logout(c: Context<App>): Promise<Response> {
   const ends: BoundStatement[] = []
   if (identity) {
     const values = { [OWNER]: identity.userId, session: identity.sessionId ?? '' }
-    ends.push(bind(all ? endAllStatement() : endStatement(), values))
+    ends.push(bind(all ? endAllStatement : endStatement, values))
   }
   const token = text === undefined ? undefined : decodeRefreshToken(text)
   if (token) {
     const family = await sha256(token.family)
     const values = { [OWNER]: token.userId, session: token.session, family }
-    ends.push(bind(all ? endAllByTokenStatement() : endByTokenStatement(), values))
+    ends.push(bind(all ? endAllByTokenStatement : endByTokenStatement, values))
   }
   if (ends.length) await c.get('database').batch(ends)
   if (accessCookie(c) !== undefined || refreshCookie(c) !== undefined) clearTokenCookies(c)

@@ -1,5 +1,5 @@
 import { codePoints, issue, text, tooSmall } from '../engine/fields.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 import { COMMON_PASSWORDS } from './common-passwords.ts'
 
 /** How short and how long a new password may be, in code points. */
@@ -22,7 +22,7 @@ export function newPassword() {
 }
 
 /** Sorted, and each written as how much of the one before it begins with (A is nothing, B one character) and its rest. */
-const commonPasswords = lazily(() => {
+const commonPasswords = memo(() => {
   const passwords = new Set<string>()
   let last = ''
   for (const [, shared = '', rest = ''] of COMMON_PASSWORDS.matchAll(/([A-Z])([^A-Z]*)/g)) {

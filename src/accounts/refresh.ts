@@ -50,11 +50,11 @@ async function exchange(c: Context<App>, text: string, cookies: boolean): Promis
     next: await sha256(successor.secret),
     idle: config.sessionIdleTtl,
   }
-  const statements = [rotateStatement(), reuseStatement(), refreshedStatement()]
+  const statements = [rotateStatement, reuseStatement, refreshedStatement]
   const [, reused = [], [row] = []] = await c.get('database').batch(
     statements.map((statement) => bind(statement, values)),
     // Its own successor is what a second try finds, so it changes nothing more.
-    true,
+    { repeatable: true },
   )
   if (reused.length) {
     log('warn', {

@@ -29,8 +29,8 @@ auth.post('/logout', authenticateLogout, limitAddress('logout'), bookmark, logou
 auth.put('/password', requireAccounts, authenticate, limitUser, bookmark, changePassword)
 
 auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
-  const account = bind(accountStatement(), { [OWNER]: c.get('identity').userId })
-  const [[row] = []] = await c.get('database').batch([account], true)
+  const account = bind(accountStatement, { [OWNER]: c.get('identity').userId })
+  const [[row] = []] = await c.get('database').batch([account], { repeatable: true })
   if (!row) throw new Problem('no_account')
   return c.json(accountOf(row))
 })
@@ -38,13 +38,13 @@ auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
 auth.get('/sessions', authenticate, limitUser, validQuery(pageQuery), bookmark, async (c) => {
   const { userId, sessionId } = c.get('identity')
   const query = c.req.valid('query')
-  const page = bind(sessionsStatement(), { [OWNER]: userId, ...pageValues('sessions', query) })
-  const [rows = []] = await c.get('database').batch([page], true)
+  const page = bind(sessionsStatement, { [OWNER]: userId, ...pageValues('sessions', query) })
+  const [rows = []] = await c.get('database').batch([page], { repeatable: true })
   return c.json(pageOf('sessions', query.limit, rows, (row) => sessionOf(row, sessionId)))
 })
 
 auth.delete('/sessions/:id', authenticate, limitUser, bookmark, async (c) => {
-  const session = bind(endStatement(), { [OWNER]: c.get('identity').userId, session: rowId(c) })
+  const session = bind(endStatement, { [OWNER]: c.get('identity').userId, session: rowId(c) })
   const [ended = []] = await c.get('database').batch([session])
   if (!ended.length) throw new Problem('row_not_found')
   return c.body(null, 204)

@@ -3,8 +3,7 @@ import { sessions, users } from '../auth/schema.ts'
 import { isLiveSession } from '../auth/session-guard.ts'
 import { inSeconds, NOW } from '../d1/clock.ts'
 import type { Row } from '../d1/database.ts'
-import { compile, compileOwned, OWNER, slot } from '../d1/statement.ts'
-import { lazily } from '../memo.ts'
+import { compileUnscoped, compileOwned, OWNER, slot } from '../d1/statement.ts'
 
 /** What a client sees of a session. */
 export interface Session {
@@ -23,17 +22,15 @@ const GRACE = 10
 const mine = sql`${sessions.user_id} = ${slot(OWNER)}`
 
 /** Starts a session: placeholders `session`, `family`, `token`, `agent`, and `ttl` and `idle` in seconds. */
-export const startStatement = lazily(() =>
+export const startStatement =
   compileOwned(sql`INSERT INTO ${sessions} (user_id, id, family_hash, token_hash, user_agent, created_at, last_used_at, expires_at, ends_at)
     VALUES (${slot(OWNER)}, ${slot('session')}, ${slot('family')}, ${slot('token')}, ${slot('agent')}, ${NOW}, ${NOW},
-      ${inSeconds('ttl')}, min(${inSeconds('ttl')}, ${inSeconds('idle')}))`),
-)
+      ${inSeconds('ttl')}, min(${inSeconds('ttl')}, ${inSeconds('idle')}))`)
 
 /** Exchanges the placeholder `token` for `next` if it is the current one: the compare-and-set that every refresh goes through. */
-export const rotateStatement = lazily(() =>
+export const rotateStatement =
   compileOwned(sql`UPDATE ${sessions} SET previous_hash = token_hash, token_hash = ${slot('next')}, last_used_at = ${NOW},
-    ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`),
-)
+    ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`)
 
 /** The token was exchanged for `next`, just now or a moment ago by somebody who has the same token. */
 const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('next')}
@@ -43,58 +40,47 @@ const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('
  * Ends the session whose token was used again. One that was never its token, though it names it, does nothing; nor does
  * any token of a session that has expired, whose owner may have been away for too long.
  */
-export const reuseStatement = lazily(() =>
-  compileOwned(
-    sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING id`,
-  ),
+export const reuseStatement = compileOwned(
+  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING id`,
 )
 
 /** The account behind an exchanged token; none when it was refused. */
-export const refreshedStatement = lazily(() =>
+export const refreshedStatement =
   compileOwned(sql`SELECT ${users.role}, CAST(unixepoch(${sessions.expires_at}) - unixepoch('now') AS INTEGER) AS seconds_left
-    FROM ${sessions} JOIN ${users} ON ${users.id} = ${sessions.user_id} WHERE ${isLiveSession} AND ${exchanged}`),
-)
+    FROM ${sessions} JOIN ${users} ON ${users.id} = ${sessions.user_id} WHERE ${isLiveSession} AND ${exchanged}`)
 
 /** Ends the session of a refresh token, current or not. */
-export const endByTokenStatement = lazily(() =>
-  compileOwned(
-    sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}`,
-  ),
+export const endByTokenStatement = compileOwned(
+  sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}`,
 )
 
 /** Ends every session of a refresh token's user. */
-export const endAllByTokenStatement = lazily(() =>
+export const endAllByTokenStatement =
   compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND EXISTS (SELECT 1 FROM ${sessions}
-    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')})`),
-)
+    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')})`)
 
 /** Ends one session. */
-export const endStatement = lazily(() =>
-  compileOwned(sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING id`),
-)
+export const endStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING id`)
 
 /** Ends all of the owner's sessions. */
-export const endAllStatement = lazily(() => compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine}`))
+export const endAllStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine}`)
 
 /** Ends all sessions but one. */
-export const endOthersStatement = lazily(() =>
-  compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')}`),
+export const endOthersStatement = compileOwned(
+  sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')}`,
 )
 
 /** The owner's sessions, newest first, from after the placeholder `after`; one more than a page. */
-export const sessionsStatement = lazily(() =>
+export const sessionsStatement =
   compileOwned(sql`SELECT id, created_at, last_used_at, expires_at, user_agent FROM ${sessions}
-    WHERE ${mine} AND ${sessions.ends_at} > ${NOW} AND id < ${slot('after')} ORDER BY id DESC LIMIT ${slot('limit')}`),
-)
+    WHERE ${mine} AND ${sessions.ends_at} > ${NOW} AND id < ${slot('after')} ORDER BY id DESC LIMIT ${slot('limit')}`)
 
 /** How many dead sessions one run of the cron trigger deletes; the next run goes on. */
 const PURGED = 10_000
 
 /** Deletes the rows of sessions, of every user, that have expired. */
-export const purgeSessionsStatement = lazily(() =>
-  compile(sql`DELETE FROM ${sessions} WHERE (user_id, id) IN (
-    SELECT user_id, id FROM ${sessions} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))})`),
-)
+export const purgeSessionsStatement = compileUnscoped(sql`DELETE FROM ${sessions} WHERE (user_id, id) IN (
+    SELECT user_id, id FROM ${sessions} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))})`)
 
 /** A row of {@link sessions} as a client sees it, whose own session is `current`. */
 export function sessionOf(row: Row, current: string | undefined): Session {

@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { NOW } from '../d1/clock.ts'
 import type { Guard } from '../d1/database.ts'
-import { assertion, bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
-import { lazily } from '../memo.ts'
+import { assertion, raise } from '../d1/assertion.ts'
+import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
 import { sessions } from './schema.ts'
 
 /** The session of the placeholder `session` is one of the owner's that has not ended. */
@@ -10,15 +10,15 @@ export const isLiveSession = sql`${sessions.user_id} = ${slot(OWNER)} AND ${sess
   AND ${sessions.ends_at} > ${NOW}`
 
 const live = sql`SELECT 1 FROM ${sessions} WHERE ${isLiveSession}`
-const liveStatement = lazily(() => compileOwned(live))
-const liveAssertion = lazily(() => compileOwned(assertion(sql`EXISTS (${live})`)))
+const liveStatement = compileOwned(live)
+const liveAssertion = compileOwned(assertion(sql`EXISTS (${live})`))
 
 /**
  * What must hold for every batch of a request with a token of this session. A write asserts it, so nothing of its
  * batch is stored otherwise; a read selects it, so that any replica can answer (docs/decisions/0017).
  */
 export function sessionGuard(userId: string, session: string, reads: boolean): Guard {
-  const values = { [OWNER]: userId, session, problem: 'session_ended' }
-  const statement = bind(reads ? liveStatement() : liveAssertion(), values)
+  const values = { [OWNER]: userId, session, problem: raise('session_ended') }
+  const statement = bind(reads ? liveStatement : liveAssertion, values)
   return { statement, problem: 'session_ended', selects: reads }
 }

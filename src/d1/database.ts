@@ -1,5 +1,6 @@
 import { log } from '../log.ts'
-import { isProblemType, Problem, type ProblemType } from '../problems.ts'
+import { Problem, type ProblemType } from '../problems.ts'
+import { raisedIn } from './assertion.ts'
 import type { BoundStatement } from './statement.ts'
 
 /** What a request has cost so far, from D1's own `meta`. */
@@ -23,15 +24,20 @@ export interface Guard {
   selects: boolean
 }
 
+/** How a batch may be run. */
+export interface BatchOptions {
+  /** Doing it twice changes nothing more, so it is tried again after a passing fault. */
+  repeatable?: boolean
+}
+
 /** One request's way to D1. */
 export interface Database {
   /**
    * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
    * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
-   * nothing of the batch is stored, except after the last two, where it is not known. `repeatable` says that doing it
-   * twice changes nothing more, so it is tried again after a passing fault.
+   * nothing of the batch is stored, except after the last two, where it is not known.
    */
-  batch(statements: readonly BoundStatement[], repeatable?: boolean): Promise<Row[][]>
+  batch(statements: readonly BoundStatement[], options?: BatchOptions): Promise<Row[][]>
   /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
   bookmark(): string | null
 }
@@ -76,7 +82,7 @@ export function openDatabase(
   }
 
   return {
-    async batch(statements, repeatable = false) {
+    async batch(statements, { repeatable = false } = {}) {
       const started = performance.now()
       try {
         const guarded = [...guards.map(({ statement }) => statement), ...statements]
@@ -103,7 +109,6 @@ function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
-  [/UNIQUE constraint failed: users\.email/, 'email_taken'],
   [/no such (table|column)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
   [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],
@@ -113,8 +118,8 @@ const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
 function asProblem(error: unknown): Error {
   if (error instanceof Problem) return error
   const message = error instanceof Error ? error.message : ''
-  const assertion = assertionIn(message)
-  if (assertion) return assertion
+  const raised = raisedIn(message)
+  if (raised) return raised
   const problem = faults.find(([pattern]) => pattern.test(message))?.[1]
   if (problem === 'misconfigured') {
     log('error', {
@@ -123,22 +128,6 @@ function asProblem(error: unknown): Error {
     })
   }
   return problem ? new Problem(problem) : asError(error)
-}
-
-/** What to say of an operation of a bulk where the problem's own sentence speaks of a header. */
-const details: Partial<Record<ProblemType, { detail: string }>> = {
-  stale_revision: { detail: 'The row has changed since the `revision` of the operation.' },
-}
-
-/** The problem that a failed assertion names: `stale_revision`, `invalid_reference project_id`, either with `#57` for a bulk. */
-function assertionIn(message: string): Problem | undefined {
-  const [, name = '', field, at] = /assertion: (\w+)(?: (\w+))?(?: #(\d+))?/.exec(message) ?? []
-  const index = at === undefined ? {} : { index: Number(at) }
-  if (isProblemType(name)) return new Problem(name, { ...index, ...(at && details[name]) })
-  if (name !== 'invalid_reference' || !field) return undefined
-  const path = at === undefined ? field : `operations[${at}].data.${field}`
-  const error = { path, code: name, message: 'is not the id of one of your own live rows' }
-  return new Problem('invalid_body', { errors: [error], ...index })
 }
 
 function asError(error: unknown): Error {

@@ -1,11 +1,15 @@
 import { is, Param, Placeholder, sql, type SQL } from 'drizzle-orm'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
+import { memo } from '../memo.ts'
 
 /** A value for each placeholder of a statement, by its name. */
 export type Values = Record<string, unknown>
 
-/** SQL text and, in the order of its `?`, where each bound value comes from. Made once per isolate. */
-export interface Statement {
+/** A statement that is compiled at its first use in an isolate, and kept. */
+export type Statement = () => Compiled
+
+/** SQL text and, in the order of its `?`, where each bound value comes from. */
+interface Compiled {
   readonly sql: string
   readonly slots: readonly ((values: Values) => unknown)[]
 }
@@ -16,48 +20,49 @@ export interface BoundStatement {
   readonly parameters: readonly unknown[]
 }
 
-/** The placeholder that every statement over owned rows must carry; only the store and sync bind it. */
+/** The placeholder that every statement over one owner's rows carries: whose they are, from a verified token or a proved path. */
 export const OWNER = 'owner'
 
 const dialect = new SQLiteSyncDialect()
 
 /**
- * Compiles Drizzle SQL to text, for keeping. A statement that never mentions the owner is a bug that could reach
- * another user's rows, so it throws here, before it can run.
+ * A statement over one owner's rows. One that never mentions the owner is a bug that could reach another user's rows, so
+ * it throws when it is compiled, before it can run.
  */
 export function compileOwned(query: SQL): Statement {
-  const { params } = dialect.sqlToQuery(query)
-  if (!params.some((param) => is(param, Placeholder) && param.name === OWNER)) {
-    throw new Error('a statement over owned rows must be scoped to its owner')
-  }
-  return compile(query)
+  return memo(() => {
+    const { sql: text, params } = dialect.sqlToQuery(query)
+    if (!params.some((param) => is(param, Placeholder) && param.name === OWNER)) {
+      throw new Error('a statement over owned rows must be scoped to its owner')
+    }
+    return numbered(text, params)
+  })
 }
 
 /**
- * Compiles a statement that spans owners: only for maintenance, never for a request. A placeholder is bound once however
- * often it stands there, since D1 takes a hundred bound parameters.
+ * A statement that no owner scopes: maintenance over everybody's rows, or a look-up that finds out who the owner is.
+ * test/statements.test.ts holds the list of all there are.
  */
-export function compile(query: SQL): Statement {
-  const { sql: text, params } = dialect.sqlToQuery(query)
+export function compileUnscoped(query: SQL): Statement {
+  return memo(() => {
+    const { sql: text, params } = dialect.sqlToQuery(query)
+    return numbered(text, params)
+  })
+}
+
+/** A placeholder is bound once however often it stands there, since D1 takes a hundred bound parameters. */
+function numbered(text: string, params: readonly unknown[]): Compiled {
   const numbers = new Map<string | symbol, number>()
-  const numbered = params.map((param) => {
+  const order = params.map((param) => {
     // A value of the statement's own never shares: it may read like a placeholder's name.
     const key = is(param, Placeholder) ? param.name : Symbol('value')
     const number = numbers.get(key) ?? numbers.size + 1
     numbers.set(key, number)
     return number
   })
-  const slots = params.filter((_, at) => numbered.indexOf(numbered[at] ?? 0) === at).map(slotOf)
+  const slots = params.filter((_, at) => order.indexOf(order[at] ?? 0) === at).map(slotOf)
   let at = 0
-  return { sql: text.replaceAll('?', () => `?${numbered[at++]}`), slots }
-}
-
-/**
- * A statement that stores nothing and makes its whole batch fail with the name in the placeholder `problem` unless
- * `holds` is true (docs/decisions/0005). It goes before the write it guards.
- */
-export function assertion(holds: SQL): SQL {
-  return sql`INSERT INTO assertion SELECT ${holds}, ${sql.placeholder('problem')}`
+  return { sql: text.replaceAll('?', () => `?${order[at++]}`), slots }
 }
 
 /** A placeholder, bound by name for each request. */
@@ -70,9 +75,10 @@ export function list(items: readonly SQL[]): SQL {
   return sql.join([...items], sql`, `)
 }
 
-/** Fills the placeholders of a compiled statement; throws when a value is missing. */
+/** Fills the placeholders of a statement; throws when a value is missing. */
 export function bind(statement: Statement, values: Values): BoundStatement {
-  return { sql: statement.sql, parameters: statement.slots.map((valueIn) => valueIn(values)) }
+  const { sql: text, slots } = statement()
+  return { sql: text, parameters: slots.map((valueIn) => valueIn(values)) }
 }
 
 function slotOf(param: unknown): (values: Values) => unknown {

@@ -4,7 +4,8 @@ import { index, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { type Resource } from './resource.ts'
 import { columns, inTrash, isMatch, once, owned, ownedLive } from './sql/scope.ts'
-import { assertion, compile, OWNER, type Statement, slot } from '../d1/statement.ts'
+import { assertion } from '../d1/assertion.ts'
+import { compileUnscoped, OWNER, type Statement, slot } from '../d1/statement.ts'
 
 /** What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but nobody reads it. */
 export const idempotencyKeys = sqliteTable(
@@ -90,11 +91,10 @@ export function recallRowsStatement(resource: Resource): Statement {
 const FORGOTTEN = 10_000
 
 /** Deletes the keys, of every user, that are not remembered any more. */
-export function forgetStatement(): Statement {
-  return compile(sql`DELETE FROM ${idempotencyKeys} WHERE (user_id, route, key) IN (
+export const forgetStatement =
+  compileUnscoped(sql`DELETE FROM ${idempotencyKeys} WHERE (user_id, route, key) IN (
     SELECT user_id, route, key FROM ${idempotencyKeys} WHERE created_at <= ${forgottenAt}
     ORDER BY created_at LIMIT ${sql.raw(String(FORGOTTEN))})`)
-}
 
 function insertKey() {
   // A key that is still there although it is not remembered any more is simply written over.

@@ -14,7 +14,7 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { id } from './fields.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 
 /** How long a deleted row can be restored, in days; then it is purged. */
 export const TRASH_DAYS = 30
@@ -233,9 +233,9 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
     input: {
-      create: lazily(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
-      replace: lazily(() => input.extend(ignored()).check(...checks)),
-      update: lazily(() => {
+      create: memo(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
+      replace: memo(() => input.extend(ignored()).check(...checks)),
+      update: memo(() => {
         const partial = input.partial().extend(ignored())
         return partial.check(...checks)
       }),

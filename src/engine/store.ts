@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
+import { raise } from '../d1/assertion.ts'
 import type { Database, Row } from '../d1/database.ts'
 import {
   recallRowsStatement,
@@ -10,7 +11,7 @@ import {
   type IdempotencyKey,
   type Outcome,
 } from './idempotency.ts'
-import { Problem } from '../problems.ts'
+import { Problem, type ProblemType } from '../problems.ts'
 import type { ListQuery, Position, Sort } from './query.ts'
 import type { Resource } from './resource.ts'
 import {
@@ -112,7 +113,9 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     const all = { ...fieldValues(values), id, match: JSON.stringify(match ?? null) }
     const assertions = referenceAssertions(values)
     const looks = match ? [bound(revisionStatement(resource), all)] : []
-    const results = await database.batch([...assertions, bound(statement, all), ...looks], Boolean(match))
+    const results = await database.batch([...assertions, bound(statement, all), ...looks], {
+      repeatable: Boolean(match),
+    })
     const [[written] = [], [current] = []] = results.slice(assertions.length)
     if (written) return decode(resource, written)
     throw current ? staleRevision(current) : new Problem('row_not_found')
@@ -123,14 +126,16 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     return resource.references
       .filter(({ column }) => typeof values[column.name] === 'string')
       .map((reference) => {
-        const problem = problemAt(`invalid_reference ${reference.column.name}`, at)
+        const name = reference.column.name
+        const field = at === undefined ? name : `operations[${at}].data.${name}`
+        const problem = raise('invalid_reference', { field, index: at })
         return bound(referenceAssertion(resource, reference), { ...fieldValues(values), problem })
       })
   }
 
   function parentAssertions(): BoundStatement[] {
     return resource.parent
-      ? [bound(parentAssertion(resource, resource.parent), { problem: 'row_not_found' })]
+      ? [bound(parentAssertion(resource, resource.parent), { problem: raise('row_not_found') })]
       : []
   }
 
@@ -143,10 +148,10 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     values: Values = {},
   ): Promise<Row[][] | Done> {
     if (!key) return database.batch(work)
-    const used = bound(unusedAssertion(resource), { ...key, problem: 'key_used' })
+    const used = bound(unusedAssertion(resource), { ...key, problem: raise('key_used') })
     const remembered = bound(remember, { ...values, ...key, outcome: JSON.stringify(outcome) })
     try {
-      const results = await database.batch([used, remembered, ...work], true)
+      const results = await database.batch([used, remembered, ...work], { repeatable: true })
       return results.slice(2)
     } catch (error) {
       if (error instanceof Problem && error.type === 'key_used') return recall(key)
@@ -158,7 +163,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     const statements = [recallStatement(resource), recallRowsStatement(resource)]
     const [[known] = [], rows = []] = await database.batch(
       statements.map((statement) => bound(statement, { ...key })),
-      true,
+      { repeatable: true },
     )
     // Forgotten between the two trips: the next attempt starts afresh.
     if (!known) throw new Problem('key_used')
@@ -174,8 +179,8 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
 
   /** The statements of a bulk's operation: what must hold, so that its failure names its index, then the write, last. */
   function operationStatements(operation: Operation, id: string, at: number): BoundStatement[] {
-    const asserted = (statement: Statement, problem: string, values: Values = {}) =>
-      bound(statement, { ...values, id, problem: problemAt(problem, at) })
+    const asserted = (statement: Statement, problem: ProblemType, values: Values = {}) =>
+      bound(statement, { ...values, id, problem: raise(problem, { index: at }) })
     if (operation.op === 'create') {
       return [
         asserted(freeAssertion(resource), 'id_taken'),
@@ -208,7 +213,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       if (resource.parent) statements.push(parentStatement(resource, resource.parent))
       const results = await database.batch(
         statements.map((statement) => bound(statement, values)),
-        true,
+        { repeatable: true },
       )
       if (resource.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
       const [rows = [], [counted] = []] = results
@@ -225,7 +230,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     },
 
     async get(id) {
-      const [[row] = []] = await database.batch([bound(getStatement(resource), { id })], true)
+      const [[row] = []] = await database.batch([bound(getStatement(resource), { id })], { repeatable: true })
       if (!row) throw new Problem('row_not_found')
       return decode(resource, row)
     },
@@ -298,11 +303,6 @@ function resultOf(status: number, id: string, row: Row | undefined): Result {
 function decoded(resource: Resource, [row]: Row[] = []): Row {
   if (!row) throw new Error('a write returned no row')
   return decode(resource, row)
-}
-
-/** The name of a problem as an assertion raises it, with the index of the operation it belongs to. */
-function problemAt(problem: string, at: number | undefined): string {
-  return at === undefined ? problem : `${problem} #${at}`
 }
 
 function positionOf(row: Row, sort: Sort | undefined): Position {

@@ -6,7 +6,7 @@ import { decodeOpaque, encodeOpaque, invalidCursor } from '../engine/cursor.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validQuery } from '../http/query.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 import { Problem } from '../problems.ts'
 import { digits } from '../engine/query.ts'
 import { TRASH_DAYS, type Resource } from '../engine/resource.ts'
@@ -43,7 +43,7 @@ type Position = z.output<typeof position>
  */
 export function changesFor(resources: readonly Resource[]): Hono<App> {
   const changes = new Hono<App>()
-  const statement = lazily(() => compileOwned(changesStatement(resources)))
+  const statement = memo(() => compileOwned(changesStatement(resources)))
 
   changes.get('/', validQuery(query), async (c) => {
     const { cursor, limit } = c.req.valid('query')
@@ -53,7 +53,7 @@ export function changesFor(resources: readonly Resource[]): Hono<App> {
     const values: Values = { [OWNER]: c.get('owner'), limit: limit + 1 }
     const seen = new Map(since.seen.map(({ collection, revision }) => [collection, revision]))
     for (const { name } of resources) values[`after ${name}`] = seen.get(name) ?? 0
-    const [rows = []] = await c.get('database').batch([bind(statement(), values)], true)
+    const [rows = []] = await c.get('database').batch([bind(statement(), values)], { repeatable: true })
     const more = rows.length > limit
     const entries = rows.slice(0, limit).map((row) => entryOf(resources, row))
     for (const { collection, revision } of entries) seen.set(collection, revision)

@@ -5,9 +5,9 @@ import { clearTokenCookies } from '../auth/cookies.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 import type { Resource } from '../engine/resource.ts'
-import { bind, compile, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { bind, compileUnscoped, compileOwned, OWNER, slot } from '../d1/statement.ts'
 
 /**
  * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. It
@@ -15,11 +15,11 @@ import { bind, compile, compileOwned, OWNER, slot } from '../d1/statement.ts'
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
-  const statements = lazily(() => {
+  const statements = memo(() => {
     const tables = [...resources.map(({ table }) => table), idempotencyKeys, sessions]
     return [
       // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
-      compile(sql`PRAGMA defer_foreign_keys = on`),
+      compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),
       ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
       compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
     ]

@@ -6,7 +6,7 @@ import type { Row } from '../d1/database.ts'
 import type { App } from '../context.ts'
 import { log } from '../log.ts'
 import { otherMethods } from '../http/methods.ts'
-import { lazily } from '../memo.ts'
+import { memo } from '../memo.ts'
 import { TOP } from '../engine/page.ts'
 import type { Resource } from '../engine/resource.ts'
 import { decode } from '../engine/sql/rows.ts'
@@ -19,7 +19,7 @@ const BATCH = 500
 /** A list in the document: its name, and a statement for its rows by id, newest first, from after the placeholder `after`. */
 interface Part {
   name: string
-  statement: () => Statement
+  statement: Statement
   shown: (row: Row) => unknown
 }
 
@@ -29,23 +29,25 @@ interface Part {
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
   const routes = new Hono<App>()
-  const collections: Part[] = resources.map((resource) => ({
-    name: resource.name,
-    statement: lazily(() => compileOwned(rowsStatement(resource))),
-    shown: (row) => decode(resource, row),
-  }))
+  const collections = memo(() =>
+    resources.map((resource): Part => ({
+      name: resource.name,
+      statement: compileOwned(rowsStatement(resource)),
+      shown: (row) => decode(resource, row),
+    })),
+  )
 
   routes.get('/', async (c) => {
     const owner = c.get('owner')
     // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
     const [[account] = []] = await c
       .get('database')
-      .batch([bind(accountStatement(), { [OWNER]: owner })], true)
+      .batch([bind(accountStatement, { [OWNER]: owner })], { repeatable: true })
     const exported_at = new Date().toISOString()
     const head = { user_id: owner, exported_at, account: account ? accountOf(account) : null }
     c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
     c.header('Content-Type', 'application/json')
-    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...collections])))
+    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...collections()])))
   })
 
   otherMethods(routes, '/')
@@ -85,8 +87,8 @@ async function* documentOf(
     yield `,\n${JSON.stringify(name)}:[`
     let separator = '\n'
     for (let after: unknown = TOP; after !== undefined;) {
-      const page = bind(statement(), { [OWNER]: owner, after, limit: BATCH })
-      const [rows = []] = await database.batch([page], true)
+      const page = bind(statement, { [OWNER]: owner, after, limit: BATCH })
+      const [rows = []] = await database.batch([page], { repeatable: true })
       after = rows.length === BATCH ? rows.at(-1)?.id : undefined
       count += rows.length
       if (rows.length) yield separator + rows.map((row) => JSON.stringify(shown(row))).join(',\n')

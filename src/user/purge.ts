@@ -6,7 +6,7 @@ import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
 import { Problem } from '../problems.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
-import { bind, compile } from '../d1/statement.ts'
+import { bind, compileUnscoped } from '../d1/statement.ts'
 
 /** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
 const BATCH = 200
@@ -21,8 +21,10 @@ export async function purge(resources: readonly Resource[], binding: D1Database)
   const database = openDatabase(binding, 'first-primary', cost)
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
   const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
-  const sweeps = resources.map((resource) => removal(resources, resource, expiredRows(resource)).map(compile))
-  for (const statements of [...sweeps, [forgetStatement()], [purgeSessionsStatement()]]) {
+  const sweeps = resources.map((resource) =>
+    removal(resources, resource, expiredRows(resource)).map(compileUnscoped),
+  )
+  for (const statements of [...sweeps, [forgetStatement], [purgeSessionsStatement]]) {
     try {
       await database.batch(statements.map((statement) => bind(statement, { expired })))
     } catch (error) {

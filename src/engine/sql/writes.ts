@@ -14,7 +14,8 @@ import {
   parentIsLive,
   slotOfAncestor,
 } from './scope.ts'
-import { assertion, OWNER, type Statement, list, slot } from '../../d1/statement.ts'
+import { assertion } from '../../d1/assertion.ts'
+import { OWNER, type Statement, list, slot } from '../../d1/statement.ts'
 
 /** Inserts a row with the fields sent, and defaults for the others. */
 export function createStatement(resource: Resource, sent: readonly string[]): Statement {

@@ -1,0 +1,40 @@
+import { sql } from 'drizzle-orm'
+import { expect, test } from 'vitest'
+import { bind, compileOwned } from '../src/d1/statement.ts'
+
+const sources = import.meta.glob('../src/**/*.ts', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+})
+
+/** Every statement that no owner scopes, and why it may be. A new one belongs here only with a reason as good as these. */
+const unscoped = {
+  'accounts/sessions.ts': ['purgeSessionsStatement: maintenance, by the cron trigger'],
+  'accounts/users.ts': [
+    'takenStatement: by e-mail, whose owner is not known yet',
+    'freeEmailAssertion: by e-mail, which must belong to nobody',
+    'loginStatement: by e-mail, whose owner it finds out',
+    'usersStatement: every account, for administrators',
+  ],
+  'engine/idempotency.ts': ['forgetStatement: maintenance, by the cron trigger'],
+  'user/erase.ts': ['a PRAGMA, which touches no row'],
+  'user/purge.ts': ['the purge: maintenance, by the cron trigger'],
+}
+
+test('the statements that no owner scopes are the ones that have a reason', () => {
+  const callers = Object.entries(sources)
+    .filter(([path]) => !path.endsWith('/d1/statement.ts'))
+    .map(([path, text]): [string, number] => [
+      path.replace('../src/', ''),
+      [...text.matchAll(/\bcompileUnscoped\b(?!,| \})/g)].length,
+    ])
+    .filter(([, calls]) => calls > 0)
+  const expected = Object.entries(unscoped).map(([path, reasons]) => [path, reasons.length])
+  expect(Object.fromEntries(callers)).toEqual(Object.fromEntries(expected))
+})
+
+test('a statement over owned rows that forgets its owner throws before it can run', () => {
+  const forgetful = compileOwned(sql`SELECT 1`)
+  expect(() => bind(forgetful, { owner: 'somebody' })).toThrow('scoped to its owner')
+})
