@@ -195,9 +195,8 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
   const searched = fields.filter(({ searchable }) => searchable).map((field) => field.name)
   return [
     builders.length && `import { ${builders.join(', ')} } from 'drizzle-orm/sqlite-core'`,
+    `import { ${['defineResource', 'ownedTable', ...relations, ...helpers].toSorted().join(', ')} } from 'freehold'`,
     `import * as z from 'zod'`,
-    helpers.length && `import { ${helpers.join(', ')} } from '../engine/fields.ts'`,
-    `import { ${['defineResource', 'ownedTable', ...relations].join(', ')} } from '../engine/resource.ts'`,
     ...targets.map((target) => `import { ${variable(target)} } from './${target}.ts'`),
     '',
     `export const ${variable(name)} = ownedTable('${name}', {`,

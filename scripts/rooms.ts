@@ -11,9 +11,11 @@ const picture = process.argv[2] ?? 'docs/house.svg'
  * above.
  */
 const rooms: Readonly<Record<string, string>> = {
-  index: 'the Worker: fetch and scheduled',
+  index: 'the Worker of this application',
+  resources: 'the product: one declaration a file; imports only freehold',
+  freehold: 'the package: what a declaration and a route beside it need',
+  worker: 'the package: what serves them, fetch and scheduled',
   app: 'the pipeline, in the order a request meets it',
-  resources: 'the product: one declaration a file',
   user: "what works over all of an owner's rows: changes, export, erase, purge",
   accounts: 'what ACCOUNTS=off removes: registration, login, sessions, passwords',
   auth: 'who is calling: issuers, keys, tokens, sessions, owner',
@@ -45,6 +47,13 @@ const forbidden: IForbiddenRuleType[] = [
         .join('|'),
     },
   })),
+  {
+    // The application is written as any team's is, against what the package exports.
+    name: 'applications-import-the-package',
+    severity: 'error',
+    from: { path: ['index', 'resources'].map(pathOf).join('|') },
+    to: { path: '^src/', pathNot: ['resources', 'freehold', 'worker'].map(pathOf).join('|') },
+  },
   {
     name: 'every-file-has-a-room',
     severity: 'error',

@@ -1,7 +1,6 @@
 import { text as column } from 'drizzle-orm/sqlite-core'
+import { defineResource, ownedTable, parent, title } from 'freehold'
 import * as z from 'zod'
-import { title } from '../engine/fields.ts'
-import { defineResource, ownedTable, parent } from '../engine/resource.ts'
 import { tasks } from './tasks.ts'
 
 /** What is said about a task: a child of it. */

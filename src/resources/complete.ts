@@ -1,8 +1,5 @@
+import { answer, ifMatch, otherMethods, rowId, storeOf, type App, type Verb } from 'freehold'
 import { Hono } from 'hono'
-import type { App } from '../context.ts'
-import { ifMatch } from '../engine/conditional.ts'
-import { otherMethods } from '../http/methods.ts'
-import { answer, rowId, storeOf, type Verb } from '../engine/routes.ts'
 import tasks from './tasks.ts'
 
 const routes = new Hono<App>()

@@ -1,5 +1,4 @@
-import type { Resource } from '../engine/resource.ts'
-import type { Verb } from '../engine/routes.ts'
+import type { Resource, Verb } from 'freehold'
 import comments from './comments.ts'
 import { complete } from './complete.ts'
 import projects from './projects.ts'

@@ -1,7 +1,6 @@
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
+import { defineResource, ownedTable, text, title } from 'freehold'
 import * as z from 'zod'
-import { text, title } from '../engine/fields.ts'
-import { defineResource, ownedTable } from '../engine/resource.ts'
 
 /** What tasks can belong to. */
 export const projects = ownedTable('projects', {

@@ -1,9 +1,7 @@
-import { NOW } from '../d1/clock.ts'
 import { sql } from 'drizzle-orm'
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
+import { defineResource, id, labels, moment, NOW, ownedTable, reference, text, title } from 'freehold'
 import * as z from 'zod'
-import { id, labels, moment, text, title } from '../engine/fields.ts'
-import { defineResource, ownedTable, reference } from '../engine/resource.ts'
 import { projects } from './projects.ts'
 
 /** What is to be done: the flagship, with everything a declaration can say. */

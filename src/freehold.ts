@@ -1,0 +1,14 @@
+/**
+ * The package `freehold`: what a declaration in src/resources and a route beside it are made of. These exports follow
+ * semantic versioning; everything else of the engine may change with any version.
+ */
+export { NOW } from './d1/clock.ts'
+export { id, labels, moment, text, title } from './engine/fields.ts'
+export { defineResource, ownedTable, parent, reference } from './engine/resource.ts'
+export type { Declaration, FilterDeclaration, OwnedTable, Resource, Write } from './engine/resource.ts'
+
+export type { App } from './context.ts'
+export { ifMatch } from './engine/conditional.ts'
+export { answer, rowId, storeOf, type Verb } from './engine/routes.ts'
+export { otherMethods } from './http/methods.ts'
+export { Problem } from './problems.ts'
