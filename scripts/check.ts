@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 import config from '../drizzle.config.ts'
+import { missingPlatforms, overridesOf } from './dependencies.ts'
 import { generateMigration } from './migrations.ts'
 import { startupMilliseconds } from '../load/startup.ts'
 import { wranglerEnvironment } from './wrangler.ts'
@@ -38,6 +39,7 @@ const independent: Step[] = [
   { name: 'bundle', run: bundleSize },
   generated('rooms', 'scripts/rooms.ts', 'docs/house.svg'),
   { name: 'unused code', run: () => output('knip') },
+  { name: 'dependencies', run: dependenciesSound },
   { name: 'types', run: () => output('tsc') },
   { name: 'demo', run: () => output('tsc', '--project', 'demo') },
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
@@ -68,14 +70,27 @@ async function work(steps: Iterator<Step, undefined> & Iterable<Step>): Promise<
     const took = () => `${((performance.now() - started) / 1000).toFixed(1)} s`.padStart(7)
     try {
       const remark = await run()
-      console.log(`ok    ${name.padEnd(12)}${took()}  ${remark}`)
+      console.log(`ok    ${name.padEnd(13)}${took()}  ${remark}`)
     } catch (error) {
       failed += 1
       console.log(
-        `FAIL  ${name.padEnd(12)}${took()}\n${error instanceof Error ? error.message : String(error)}`,
+        `FAIL  ${name.padEnd(13)}${took()}\n${error instanceof Error ? error.message : String(error)}`,
       )
     }
   }
+}
+
+/** Every override in package.json is still needed, says when it can go, and the lockfile serves every platform. */
+async function dependenciesSound(): Promise<string> {
+  const { all, idle } = overridesOf('.')
+  if (idle.length) throw new Error(`Overrides in package.json that steer nothing: ${idle.join(', ')}`)
+  const record = 'docs/decisions/0011-tools-and-versions.md'
+  const told = readFileSync(record, 'utf8')
+  const untold = all.filter((name) => !told.includes(`\`${name}\``))
+  if (untold.length) throw new Error(`Say in ${record} when these overrides can go: ${untold.join(', ')}`)
+  const missing = missingPlatforms(JSON.parse(readFileSync('package-lock.json', 'utf8')))
+  if (missing.length) throw new Error(`The lockfile has no ${missing.join(', no ')}`)
+  return `${all.length} overrides, each needed`
 }
 
 /** The declarations say nothing that the migrations do not, and every table is as the engine needs it. */

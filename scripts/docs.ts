@@ -6,6 +6,7 @@ import { resources, verbs } from '../src/resources/index.ts'
 import { openApiFor } from '../openapi/document.ts'
 import { recorded, withExamples } from '../openapi/examples.ts'
 import { types } from './resource-fields.ts'
+import { scalarPage } from './scalar.ts'
 
 // The static pages that are made: wrangler runs this before it bundles, so they never lag behind their sources.
 const project = process.argv[2] ?? join(import.meta.dirname, '..')
@@ -15,8 +16,8 @@ mkdirSync(join(project, 'docs'), { recursive: true })
 writeFileSync(join(project, 'docs', 'field-types.md'), fieldTypes())
 writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApi(), null, 2)}\n`)
 writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
-const scalar = join(import.meta.dirname, '..', 'node_modules', '@scalar', 'api-reference', 'dist', 'browser')
-copyFileSync(join(scalar, 'standalone.js'), join(root, 'docs', 'scalar.js'))
+const scalar = scalarPage()
+if (scalar !== join(root, 'docs', 'scalar.js')) copyFileSync(scalar, join(root, 'docs', 'scalar.js'))
 const demo = join(import.meta.dirname, '..', 'demo')
 const entryPoints = [join(demo, 'app.ts'), join(demo, 'style.css')]
 buildSync({ entryPoints, outdir: join(root, 'demo'), bundle: true, minify: true, format: 'esm' })

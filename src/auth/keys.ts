@@ -1,3 +1,4 @@
+import { calculateJwkThumbprint } from 'jose'
 import { log } from '../log.ts'
 import type { OwnKey } from '../own-key.ts'
 import { Problem } from '../problems.ts'
@@ -31,7 +32,7 @@ async function importHalves(key: OwnKey): Promise<ImportedKey | undefined> {
   const signing = { ...kind, hash: 'SHA-256' }
   try {
     const verify = await crypto.subtle.importKey('jwk', key.public, kind, false, ['verify'])
-    const kid = key.kid ?? (await thumbprint(key))
+    const kid = key.kid ?? (await calculateJwkThumbprint(key.public))
     if (key.d === undefined) return { kid, verify, sign: undefined }
     const sign = await crypto.subtle.importKey('jwk', { ...key.public, d: key.d }, kind, false, ['sign'])
     // An import does not compare the halves, and a key that is published but does not verify is found too late.
@@ -43,13 +44,6 @@ async function importHalves(key: OwnKey): Promise<ImportedKey | undefined> {
   }
   log('error', { event: 'misconfigured', faults: [`${key.setting} is not a sound key of its curve`] })
   return undefined
-}
-
-/** The SHA-256 thumbprint of a key (RFC 7638 §3): its required members, in alphabetical order. */
-async function thumbprint({ public: { crv, kty, x, y } }: OwnKey): Promise<string> {
-  const members = new TextEncoder().encode(JSON.stringify({ crv, kty, x, y }))
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', members))
-  return digest.toBase64({ alphabet: 'base64url', omitPadding: true })
 }
 
 /** What may be published of a key. Throws `misconfigured` when it is not sound. */
