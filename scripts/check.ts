@@ -13,7 +13,7 @@ import { wranglerEnvironment } from './wrangler.ts'
 /** The largest Worker, minified and gzipped, in bytes. */
 const MAX_BUNDLE = 120 * 1024
 /** The largest client, minified and gzipped with what it is built on, in bytes; what a resource adds to it not counted. */
-const MAX_CLIENT = 5 * 1024
+const MAX_CLIENT = 9 * 1024
 /** The CPU time a start may take, in milliseconds, and how many profiles may be taken to find one that shows it. */
 const MAX_STARTUP = 25
 const PROFILES = 8

@@ -1,19 +1,8 @@
-import { ProblemError } from './problems.ts'
+import { isSame, subjectOf, type Credentials, type Pass } from './credentials.ts'
+import { segment } from './paths.ts'
+import { OtherUserError, ProblemError } from './problems.ts'
 import type { components } from './schema.ts'
 import { mutex, parse, type KeyValueStorage } from './storage.ts'
-
-/** How a request gets its credentials. */
-export interface Credentials {
-  /** The access token to send, if any. */
-  token(): Promise<string | undefined>
-  /** Gets another one than that which was refused; resolves to whether there is one to try. */
-  renew(refused?: string): Promise<boolean>
-  /** The user (`sub`) that the token names, if it can be read; asks nobody. */
-  subject: () => Promise<string | undefined>
-}
-
-/** The caller's own access token, or what gets it: called for each request, and with the token that was refused. */
-export type TokenSource = string | ((refused?: string) => string | Promise<string>)
 
 type Schemas = components['schemas']
 
@@ -64,22 +53,14 @@ interface Kept extends Tokens {
   renew_at: number
 }
 
-/** Tokens from outside. */
-export function outside(source: TokenSource): Credentials {
-  const ask = typeof source === 'string' ? () => source : source
-  let next: string | undefined
-  return {
-    async token() {
-      const token = next ?? (await ask())
-      next = undefined
-      return token
-    },
-    async renew(refused) {
-      next = await ask(refused)
-      return next !== refused
-    },
-    subject: async () => subjectOf(await ask()),
-  }
+/** What a client has of its own of the API's accounts. */
+interface OwnAccounts extends Accounts, Credentials {
+  /** The id of whoever is signed in: with cookies, who cannot be read, asked once. Throws as `me` does. */
+  id(): Promise<string>
+  /** Another user has signed in: what was known of the former one no longer holds. */
+  replaced(): void
+  /** Forgets the tokens. */
+  forget(): Promise<void>
 }
 
 /** The API's own accounts: tokens in `storage`, or in cookies that only the browser sees. */
@@ -89,31 +70,39 @@ export function accounts(
   storage: KeyValueStorage,
   cookies: boolean,
   onSignedOut?: () => void,
-): Accounts & Credentials & { forget: () => Promise<unknown> } {
+): OwnAccounts {
   const alone = mutex(key)
   let renewing: Promise<boolean> | undefined
+  /** Whose cookies they are, once that was asked. */
+  let known: string | undefined
 
   const read = async () => {
     const text = await storage.getItem(key)
     return text ? parse<Kept>(text) : undefined
   }
   const write = async (tokens: Tokens) => {
+    known = undefined
     if (cookies) return
     await storage.setItem(key, JSON.stringify({ ...tokens, renew_at: Date.now() + tokens.expires_in * 900 }))
   }
-  const forget = async () => storage.removeItem(key)
+  const forget = async () => {
+    known = undefined
+    await storage.removeItem(key)
+  }
+  const passOf = (token?: string): Pass => ({ token, user: cookies ? known : subjectOf(token) })
 
-  async function refresh(refused?: string): Promise<boolean> {
+  async function refresh(refused: Pass): Promise<boolean> {
     const kept = await read()
     if (!cookies && !kept) return false
-    // Another request, or tab, was here first.
-    if (kept && kept.access_token !== refused) return true
+    // Another request, or tab, was here first. Whoever it signed in, this request is not theirs.
+    if (kept && kept.access_token !== refused.token) return true
     try {
       const body = kept && { refresh_token: kept.refresh_token }
       const tokens = await call<Tokens>('post', '/refresh', body, true)
       // Meanwhile somebody may have signed out.
       if (kept && (await read())?.refresh_token !== kept.refresh_token) return false
-      await write(tokens)
+      // With cookies it is still the same user, or the path refuses them.
+      if (!cookies) await write(tokens)
       return true
     } catch (error) {
       if (!(error instanceof ProblemError) || error.status >= 500 || error.status === 429) throw error
@@ -123,18 +112,39 @@ export function accounts(
       return false
     }
   }
-  const renew = (refused?: string) =>
+  const refreshOnce = (refused: Pass) =>
     (renewing ??= alone(() => refresh(refused)).finally(() => (renewing = undefined)))
 
+  async function me(): Promise<Account> {
+    const account = await call<Account>('get', '/me')
+    if (cookies) known = account.id
+    return account
+  }
+
   return {
-    async token() {
+    async pass() {
       const kept = await read()
-      if (!kept || kept.renew_at > Date.now()) return kept?.access_token
-      await renew(kept.access_token)
-      return (await read())?.access_token
+      if (!kept || kept.renew_at > Date.now()) return passOf(kept?.access_token)
+      await refreshOnce(passOf(kept.access_token))
+      return passOf((await read())?.access_token)
     },
-    renew,
-    subject: async () => subjectOf((await read())?.access_token),
+    async renew(refused) {
+      if (!(await refreshOnce(refused))) return undefined
+      const token = (await read())?.access_token
+      // Cookies say nothing, so the server is asked whose they are now.
+      const asked =
+        cookies && refused.user !== undefined && (await call<Account>('get', '/me', undefined, true))
+      const user = asked ? asked.id : subjectOf(token)
+      if (isSame(user, refused)) return { token, user }
+      known = undefined
+      onSignedOut?.()
+      throw new OtherUserError()
+    },
+    id: async () => known ?? (await me()).id,
+    replaced() {
+      if (known) onSignedOut?.()
+      known = undefined
+    },
     register: (body) => call('post', '/register', body, true),
     async login(body) {
       await write(await call('post', cookies ? '/login?cookie=true' : '/login', body, true))
@@ -149,17 +159,10 @@ export function accounts(
       }
     },
     signedIn: async () => Boolean(await read()),
-    me: () => call('get', '/me'),
+    me,
     changePassword: (body) => call('put', '/password', body),
     sessions: () => call('get', '/sessions'),
-    endSession: (id) => call('delete', `/sessions/${id}`),
+    endSession: async (id) => call('delete', `/sessions/${segment(id)}`),
     forget,
   }
-}
-
-/** The `sub` of a JWT, for telling users apart, not for trusting. */
-function subjectOf(token = ''): string | undefined {
-  const [, payload = ''] = token.split('.')
-  const { sub } = parse<{ sub?: string }>(atob(payload.replaceAll('-', '+').replaceAll('_', '/')) || '{}')
-  return sub
 }

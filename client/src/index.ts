@@ -5,18 +5,21 @@ import {
   type FetchResponse,
   type ParseAs,
 } from 'openapi-fetch'
-import { accounts, outside, type Accounts, type AuthCall, type TokenSource } from './auth.ts'
+import { accounts, type Accounts, type AuthCall } from './auth.ts'
+import { outside, type Pass, type TokenSource } from './credentials.ts'
 import { pagesOf, type Given } from './pages.ts'
-import { problemOf } from './problems.ts'
+import { pathSerializer, querySerializer, segment } from './paths.ts'
+import { OtherUserError, ProblemError, problemOf } from './problems.ts'
 import { revisions } from './revisions.ts'
 import { send, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
 import { memory, platform, type KeyValueStorage } from './storage.ts'
 import { localCopy, type LocalCopy, type SyncOptions } from './sync.ts'
 
-export type { Account, Accounts, AccountSession, EmailAndPassword, TokenSource } from './auth.ts'
+export type { Account, Accounts, AccountSession, EmailAndPassword } from './auth.ts'
 export type { Collections } from './collections.ts'
-export { OfflineError, ProblemError, type FieldError, type ProblemType } from './problems.ts'
+export type { TokenSource } from './credentials.ts'
+export { OfflineError, OtherUserError, ProblemError, type FieldError, type ProblemType } from './problems.ts'
 export type { Fetch } from './retry.ts'
 export type { components, paths } from './schema.ts'
 export type { KeyValueStorage } from './storage.ts'
@@ -100,7 +103,7 @@ export function createClient({
   cookies = false,
   storage = memory(),
   onSignedOut,
-  userId = 'me',
+  userId,
   retries = 3,
   backoff = 500,
   fetch = (ready) => globalThis.fetch(ready),
@@ -120,12 +123,15 @@ export function createClient({
     path: string,
     { params = {}, body, headers, parseAs = 'json', ...init }: Given = {},
   ): Promise<unknown> {
+    const sent = mergeHeaders(body && { 'Content-Type': 'application/json' }, headers, params.header)
+    // It would get lost on the way, and the write be done unconditionally.
+    if (sent.get('If-Match') === '') throw new TypeError('If-Match is empty')
     const response = await deliver({
       ...(cookies && { credentials: 'include' }),
       ...init,
       url: createFinalURL(path, { baseUrl: origin, params, querySerializer, pathSerializer }),
       method: method.toUpperCase(),
-      headers: mergeHeaders(body && { 'Content-Type': 'application/json' }, headers, params.header),
+      headers: sent,
       body: body ? JSON.stringify(body) : null,
     })
     if (!response.ok) throw await problemOf(response)
@@ -133,7 +139,7 @@ export function createClient({
     return response.status === 204 ? undefined : response[parseAs]()
   }
 
-  async function sendSigned(request: Outgoing): Promise<Response> {
+  async function sendSigned(request: Outgoing, pass: Pass): Promise<Response> {
     const { headers, method } = request
     const offer = (name: string, value: string | undefined) => {
       if (value && !headers.has(name)) headers.set(name, value)
@@ -141,14 +147,13 @@ export function createClient({
     if (method === 'POST') offer('Idempotency-Key', crypto.randomUUID())
     offer('If-Match', seen.ifMatch(request))
     offer('x-d1-bookmark', bookmark)
-    let access: string | undefined
-    const signed = async () => {
-      access = await credentials.token()
+    const sign = ({ token: access }: Pass) => {
       if (access) headers.set('Authorization', `Bearer ${access}`)
       return send(request, retrying)
     }
-    let response = await signed()
-    if (response.status === 401 && (await credentials.renew(access))) response = await signed()
+    let response = await sign(pass)
+    const renewed = response.status === 401 && (await credentials.renew(pass))
+    if (renewed) response = await sign(renewed)
     // Bookmarks sort as text, and the answers of parallel requests come in any order.
     const reached = response.headers.get('x-d1-bookmark') ?? ''
     if (reached > bookmark) bookmark = reached
@@ -158,17 +163,32 @@ export function createClient({
 
   /** What signs in or out sends no access token. Refreshing again is safe: a lost answer is given again. */
   const sendOpen = (request: Outgoing) => send(request, retrying, /(refresh|logout)$/.test(request.url))
+  const sendOwn = async (request: Outgoing) => sendSigned(request, await credentials.pass())
 
   function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
   function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {
-    return exchange(bare ? sendOpen : sendSigned, method, `/api/auth${path}`, { body })
+    return exchange(bare ? sendOpen : sendOwn, method, `/api/auth${path}`, { body })
   }
 
-  function call<Result>(method: HttpMethod, path: string, given?: Given): Promise<Result>
-  async function call(method: HttpMethod, path: string, given?: Given): Promise<unknown> {
-    const data = await exchange(sendSigned, method, `/api/v1/${encodeURIComponent(userId)}${path}`, given)
-    seen.learn(data)
-    return data
+  /**
+   * Sends a request for the rows of whoever is signed in, or only if that is `as`. The path names the user, never `me`:
+   * whoever signs in meanwhile, in whichever tab, the request concerns the same rows or is refused.
+   */
+  function call<Result>(method: HttpMethod, path: string, given?: Given, as?: string): Promise<Result>
+  async function call(method: HttpMethod, path: string, given?: Given, as?: string): Promise<unknown> {
+    const pass = await credentials.pass()
+    const user = pass.user ?? as ?? (cookies ? await own.id() : 'me')
+    if (as !== undefined && user !== as) throw new OtherUserError()
+    const deliver = (request: Outgoing) => sendSigned(request, pass)
+    try {
+      const data = await exchange(deliver, method, `/api/v1/${segment(userId ?? user)}${path}`, given)
+      seen.learn(data)
+      return data
+    } catch (error) {
+      if (!(error instanceof ProblemError) || error.type !== 'not_your_path' || userId) throw error
+      own.replaced()
+      throw as === undefined ? error : new OtherUserError()
+    }
   }
 
   function method<Name extends HttpMethod>(name: Name): Method<Name>
@@ -194,19 +214,18 @@ export function createClient({
     list,
     async erase() {
       await call('delete', '')
-      if (userId === 'me') await own.forget()
+      if (!userId) await own.forget()
     },
     sync: async (options = {}) => {
-      const user = options.user ?? (await credentials.subject()) ?? (await own.me()).id
-      return localCopy(call, credentials.subject, `freehold:${origin}:${userId}:${user}`, user, options)
+      const user = options.user ?? (await credentials.pass()).user ?? (await own.id())
+      // Admins may keep a copy of another user's rows.
+      const name = `freehold:${origin}:${userId ?? 'me'}:${user}`
+      return localCopy(
+        (method, path, given) => call(method, path, given, user),
+        name,
+        userId ?? user,
+        options,
+      )
     },
   }
-}
-
-function pathSerializer(path: string, values: Record<string, unknown>): string {
-  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])))
-}
-
-function querySerializer(query: object): string {
-  return String(new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined)))
 }

@@ -53,6 +53,12 @@ export class OfflineError extends Error {
   override name = 'OfflineError'
 }
 
+/** Another user has signed in meanwhile, perhaps in another tab: nothing is sent again as them, and a local copy waits for its own user. */
+export class OtherUserError extends Error {
+  override name = 'OtherUserError'
+  override message = 'Signed in as another user'
+}
+
 /** The problem that a response tells. */
 export async function problemOf(response: Response): Promise<ProblemError> {
   const told = response.text().then((text) => parse<Partial<Told>>(text))

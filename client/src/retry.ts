@@ -1,4 +1,4 @@
-import { OfflineError, problemOf } from './problems.ts'
+import { OfflineError, ProblemError, problemOf } from './problems.ts'
 import { parse } from './storage.ts'
 
 /** Sends a request. */
@@ -24,6 +24,21 @@ export interface Retrying {
   backoff: number
 }
 
+/** Tries to send a request once. Throws a `ProblemError` for a redirect: it would carry credentials who knows where. */
+async function reach(request: Request, fetch: Fetch): Promise<Response> {
+  const response = await fetch(request)
+  const { status, type, redirected } = response
+  if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304)) {
+    throw new ProblemError(response, { title: 'Redirects are not followed' })
+  }
+  return response
+}
+
+/** A request, ready to be sent once. Workers know no `redirect: 'error'`. */
+function ready({ url, ...request }: Outgoing): Request {
+  return new Request(url, { ...request, redirect: 'manual' })
+}
+
 /**
  * Sends a request, again after network errors, 429, 503 and 504, if that cannot do twice what was asked once. Resolves
  * to any other answer; throws `OfflineError`, or a `ProblemError` when it gives up.
@@ -33,13 +48,15 @@ export async function send(
   { fetch, retries, backoff }: Retrying,
   repeatable = isRepeatable(request),
 ): Promise<Response> {
-  const { signal, url } = request
+  const { signal } = request
   for (let attempt = 0, unsure = false; ; attempt += 1) {
     let response: Response | undefined
     let cause: unknown
+    const made = ready(request)
     try {
-      response = await fetch(new Request(url, request))
+      response = await reach(made, fetch)
     } catch (error) {
+      if (error instanceof ProblemError) throw error
       cause = error
     }
     signal?.throwIfAborted()
@@ -71,11 +88,11 @@ function isRepeatable({ method, headers, body }: Outgoing): boolean {
 
 /** The answer to a write that may have been done by a try before: then it is gone already, or changed by ourselves. */
 async function settled(request: Outgoing, response: Response, fetch: Fetch): Promise<Response> {
-  const { method, url, headers, body } = request
+  const { method, headers, body } = request
   if (method === 'DELETE' && response.status === 404) return new Response(null, { status: 204 })
   if (response.status !== 412 || body === null) return response
   headers.delete('If-Match')
-  const answer = await fetch(new Request(url, { ...request, method: 'GET', body: null }))
+  const answer = await reach(ready({ ...request, method: 'GET', body: null }), fetch)
   return answer.ok && holds(await answer.clone().json(), parse(body)) ? answer : response
 }
 

@@ -1,5 +1,6 @@
 import { collections, type Collections } from './collections.ts'
 import type { Call } from './pages.ts'
+import { segment } from './paths.ts'
 import { ProblemError } from './problems.ts'
 import { holds } from './retry.ts'
 import { memory, mutex, parse, platform, type Channel, type KeyValueStorage } from './storage.ts'
@@ -114,10 +115,9 @@ interface Outcome {
 /** How many changes a page asks for. */
 const PAGE = 500
 
-/** Opens the copy that is kept under `name`, or a new one. */
+/** Opens the copy of a user's rows that is kept under `name`, or a new one. `call` throws `OtherUserError` for anybody else. */
 export async function localCopy(
   call: Call,
-  subject: () => Promise<string | undefined>,
   name: string,
   user: string,
   { storage = memory(), onConflict }: SyncOptions,
@@ -183,7 +183,7 @@ export async function localCopy(
 
   function pathOf(entry: Placed): string {
     const above = parentOf(entry)
-    return `${above ? `${pathOf(above)}/${above.id}` : ''}/${entry.collection}`
+    return `${above ? `${pathOf(above)}/${segment(above.id)}` : ''}/${entry.collection}`
   }
 
   function rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
@@ -245,7 +245,7 @@ export async function localCopy(
   }
 
   async function perform({ op, path, key, id, data, revision }: Change): Promise<Outcome> {
-    const place = `${path}/${id}`
+    const place = `${path}/${segment(id)}`
     const [method, target] = {
       create: ['post', path] as const,
       update: ['patch', place] as const,
@@ -305,8 +305,6 @@ export async function localCopy(
   }
 
   async function catchUp(): Promise<void> {
-    const caller = await subject()
-    if (caller !== undefined && caller !== user) throw new Error('Copy of another user')
     await push()
     await pull()
   }
@@ -412,10 +410,13 @@ function merge(rows: Entries, changes: readonly Entry[]): void {
 
 function ignore(): void {}
 
-/** What the server said no with; throws again what may pass. */
+/** Problems of the caller or the way to the server: the change itself was not looked at. */
+const NOT_THE_CHANGE = new Set(['about:blank', 'foreign_origin', 'not_your_path'])
+
+/** What the server said no to a change with; throws again what may pass. */
 function refusal(error: unknown): ProblemError {
-  if (!(error instanceof ProblemError) || [401, 429].includes(error.status) || error.status >= 500)
-    throw error
+  if (!(error instanceof ProblemError) || NOT_THE_CHANGE.has(error.type)) throw error
+  if ([401, 429].includes(error.status) || error.status >= 500) throw error
   return error
 }
 
