@@ -220,12 +220,7 @@ export function createClient({
       const user = options.user ?? (await credentials.pass()).user ?? (await own.id())
       // Admins may keep a copy of another user's rows.
       const name = `freehold:${origin}:${userId ?? 'me'}:${user}`
-      return localCopy(
-        (method, path, given) => call(method, path, given, user),
-        name,
-        userId ?? user,
-        options,
-      )
+      return localCopy((verb, path, given) => call(verb, path, given, user), name, userId ?? user, options)
     },
   }
 }

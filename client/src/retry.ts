@@ -27,8 +27,9 @@ export interface Retrying {
 /** Tries to send a request once. Throws a `ProblemError` for a redirect: it would carry credentials who knows where. */
 async function reach(request: Request, fetch: Fetch): Promise<Response> {
   const response = await fetch(request)
-  const { status, type, redirected } = response
-  if (redirected || type === 'opaqueredirect' || (status >= 300 && status < 400 && status !== 304)) {
+  const { status, redirected } = response
+  // In a browser the status of a redirect is 0.
+  if (redirected || status === 0 || (status >= 300 && status < 400 && status !== 304)) {
     throw new ProblemError(response, { title: 'Redirects are not followed' })
   }
   return response
