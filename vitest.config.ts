@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
 import { defineConfig } from 'vitest/config'
+import { settingsFor } from './src/config.ts'
 import { generateMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
 import { closingLine } from './test/reporter.ts'
@@ -21,14 +22,7 @@ async function fixtureMigrations(schema: string) {
 }
 
 /** The settings of a deployment, empty: those of a developer's .dev.vars are not the tests'. */
-const unset = Object.fromEntries(
-  [
-    'ENVIRONMENT JWT_SECRET_PREVIOUS BETTER_AUTH_SECRET JWT_PRIVATE_KEY JWT_PRIVATE_KEY_PREVIOUS JWKS_URL JWT_ISSUER',
-    'JWT_AUDIENCE CORS_ORIGINS ACCOUNTS ACCESS_TOKEN_TTL SESSION_TTL SESSION_IDLE_TTL RATE_LIMITS',
-  ]
-    .flatMap((names) => names.split(' '))
-    .map((name) => [name, '']),
-)
+const unset = Object.fromEntries(Object.keys(settingsFor(false).shape).map((name) => [name, '']))
 
 const bindings = {
   ...unset,

@@ -24,13 +24,14 @@ interface Step {
   run: () => Promise<string>
 }
 
-/** Pages derived from the declarations, as committed: the bundle's build step writes them again. */
-const derivedPages = ['public/openapi.json', 'public/docs/problems.html', 'docs/field-types.md'].map(
-  (page) => ({
-    page,
-    committed: readFileSync(page, 'utf8'),
-  }),
-)
+/** Pages derived from the declarations and the settings, as committed: the bundle's build step writes some of them again. */
+const derivedPages = [
+  'public/openapi.json',
+  'public/docs/problems.html',
+  'docs/field-types.md',
+  'README.md',
+  '.dev.vars.example',
+].map((page) => ({ page, committed: readFileSync(page, 'utf8') }))
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-check-'))
 const bundle = join(scratch, 'worker.bundle')
@@ -110,10 +111,11 @@ async function migrationsFresh(): Promise<string> {
   return `${tables.length} STRICT, WITHOUT ROWID`
 }
 
-/** The committed pages are what the declarations make of them. */
+/** The committed pages are what the declarations and the settings make of them. */
 async function docsFresh(): Promise<string> {
   const made = join(scratch, 'public')
   await output('node', 'scripts/docs.ts', made)
+  await output('node', 'scripts/settings.ts', made)
   const stale = derivedPages.filter(
     ({ page, committed }) => readFileSync(join(made, page), 'utf8') !== committed,
   )

@@ -5,7 +5,7 @@ import { MAX_PASSWORD, MIN_PASSWORD } from '../src/accounts/new-password.ts'
 
 // The most common passwords, for the Worker to refuse. `npm run common-passwords` writes src/accounts/common-passwords.ts;
 // another path may follow, so that the gate can compare.
-const target = process.argv[2] ?? join(import.meta.dirname, '..', 'src', 'auth', 'common-passwords.ts')
+const target = process.argv[2] ?? join(import.meta.dirname, '..', 'src', 'accounts', 'common-passwords.ts')
 
 const COMMON = 10_000
 /** How much of the one before it a password is written with at most: a capital letter says how much. */

@@ -25,6 +25,7 @@ const rooms: Readonly<Record<string, string>> = {
   d1: 'one batch a request: statements, assertions, clock',
   config: 'the settings, read and checked once',
   'own-key': 'a JWK that this deployment signs with',
+  setting: 'the kinds of settings',
   memo: 'made once, when first asked for',
   sha256: 'a digest in hexadecimal',
   ids: 'the grammar of ids',

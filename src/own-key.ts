@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { json } from './setting.ts'
 
 /** The JWKs that a deployment may sign with (RFC 8037 §2, RFC 7518 §6.2); other members are dropped. */
 const ownJwk = z.lazy(() => {
@@ -40,19 +41,17 @@ export interface OwnKey {
   d: string | undefined
 }
 
-/** Reads a JWK of Ed25519 or P-256, private or public, from the JSON of a setting; undefined when it is anything else. */
-export function parseKey(setting: string, text: string): OwnKey | undefined {
-  const { data } = ownJwk.safeParse(parseJson(text))
-  if (!data) return undefined
-  const { kty, crv, x, kid, d } = data
-  if (data.kty === 'OKP') return { setting, alg: 'EdDSA', kid, public: { kty, crv, x }, d }
-  return { setting, alg: 'ES256', kid, public: { kty, crv, x, y: data.y }, d }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+/** A setting that holds a JWK of Ed25519 or P-256, private or public, as JSON. */
+export function ownKey(setting: string) {
+  const key = z.unknown().transform((value, ctx): OwnKey => {
+    const { data } = ownJwk.safeParse(value)
+    if (!data) {
+      ctx.issues.push({ code: 'custom', message: 'is not a JWK of Ed25519 or P-256', input: undefined })
+      return z.NEVER
+    }
+    const { kty, crv, x, kid, d } = data
+    if (data.kty === 'OKP') return { setting, alg: 'EdDSA', kid, public: { kty, crv, x }, d }
+    return { setting, alg: 'ES256', kid, public: { kty, crv, x, y: data.y }, d }
+  })
+  return json(key).optional()
 }

@@ -57,8 +57,8 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
         family: await sha256(token.family),
         token: await sha256(token.secret),
         agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
-        ttl: config.sessionTtl,
-        idle: config.sessionIdleTtl,
+        ttl: config.SESSION_TTL,
+        idle: config.SESSION_IDLE_TTL,
       }),
       ...(rehashed ? [bind(rehashStatement, { [OWNER]: id, hash: rehashed })] : []),
     ])
@@ -71,7 +71,7 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
   return answerTokens(c, {
     identity: { userId: id, role, sessionId: token.session },
     refreshToken: encodeRefreshToken(token),
-    secondsLeft: config.sessionTtl,
+    secondsLeft: config.SESSION_TTL,
     cookies,
   })
 }

@@ -48,7 +48,7 @@ async function exchange(c: Context<App>, text: string, cookies: boolean): Promis
     family,
     token: await sha256(token.secret),
     next: await sha256(successor.secret),
-    idle: config.sessionIdleTtl,
+    idle: config.SESSION_IDLE_TTL,
   }
   const statements = [rotateStatement, reuseStatement, refreshedStatement]
   const [, reused = [], [row] = []] = await c.get('database').batch(

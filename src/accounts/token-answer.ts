@@ -18,7 +18,7 @@ interface Issue {
 export async function answerTokens(c: Context<App>, issue: Issue): Promise<Response> {
   const config = readConfig(c.env)
   const token = await issueAccessToken(config, issue.identity)
-  const seconds = config.accessTokenTtl
+  const seconds = config.ACCESS_TOKEN_TTL
   const common = { token_type: 'bearer', expires_in: seconds }
   if (!issue.cookies) {
     return c.json({ access_token: token, ...common, refresh_token: issue.refreshToken })

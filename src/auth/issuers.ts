@@ -27,7 +27,7 @@ export function issuersOf(config: Config): readonly Issuer[] {
     trusted = [
       ...config.ownKeys.map(ownKey),
       ...(config.secrets.length ? [sharedSecret(config.secrets)] : []),
-      ...(config.jwksUrl ? [remoteKeySet(config.jwksUrl)] : []),
+      ...(config.JWKS_URL ? [remoteKeySet(config.JWKS_URL)] : []),
     ]
     issuers.set(config, trusted)
   }

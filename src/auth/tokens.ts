@@ -41,13 +41,13 @@ export async function verifyToken(token: string, config: Config): Promise<Identi
 
 /**
  * A signed access token of this deployment (RFC 9068) for a session: by JWT_PRIVATE_KEY when there is one, otherwise by
- * the shared secret. It lives for `config.accessTokenTtl` seconds. Throws `misconfigured` when there is no key to sign with.
+ * the shared secret. It lives for ACCESS_TOKEN_TTL seconds. Throws `misconfigured` when there is no key to sign with.
  */
 export async function issueAccessToken(
   config: Config,
   { userId, role, sessionId }: Identity & { sessionId: string },
 ): Promise<string> {
-  const { signingKey, issuer, audience } = config
+  const { signingKey, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   if (!signingKey) throw new Problem('misconfigured')
   const now = Math.floor(Date.now() / 1000)
   const token = new SignJWT({
@@ -55,7 +55,7 @@ export async function issueAccessToken(
     role,
     sid: sessionId,
     iat: now,
-    exp: now + config.accessTokenTtl,
+    exp: now + config.ACCESS_TOKEN_TTL,
     jti: crypto.randomUUID(),
     ...(issuer && { iss: issuer }),
     ...(audience && { aud: audience }),
@@ -106,8 +106,8 @@ function optionsFor(issuer: Issuer, config: Config): JWTVerifyOptions {
       algorithms: [...issuer.algorithms],
       clockTolerance: LEEWAY,
       requiredClaims: ['sub', 'exp'],
-      ...(config.issuer && { issuer: config.issuer }),
-      ...(config.audience && { audience: config.audience }),
+      ...(config.JWT_ISSUER && { issuer: config.JWT_ISSUER }),
+      ...(config.JWT_AUDIENCE && { audience: config.JWT_AUDIENCE }),
     }
     optionsOf.set(issuer, options)
   }

@@ -85,7 +85,7 @@ async function demand(c: Context<App>, limiter: Limiter, key: string): Promise<v
 
 /** Counts a request. Throws `rate_limited`; false when it could not be counted. */
 async function count(c: Context<App>, limiter: Limiter, key: string): Promise<boolean> {
-  if (!readConfig(c.env).rateLimits) return true
+  if (!readConfig(c.env).RATE_LIMITS) return true
   const outcome = await outcomeOf(c.env, limiter, key)
   if (!outcome) return false
   if (!outcome.success) throw rateLimited(policies[limiter])

@@ -1,0 +1,42 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { settingsFor } from '../src/config.ts'
+
+// What is said of the settings elsewhere is made from their schema: the table of the README and .dev.vars.example.
+const project = join(import.meta.dirname, '..')
+const target = process.argv[2] ?? project
+mkdirSync(target, { recursive: true })
+
+const settings = Object.entries(settingsFor(false).shape).map(([name, schema]) => ({
+  name,
+  does: schema.description ?? '',
+  usual: 'defaultValue' in schema.def ? schema.def.defaultValue : '',
+}))
+
+const TABLE = /(?<=<!-- settings: npm run docs -->\n)[^]*?(?=\n<!-- settings end -->)/
+const readme = readFileSync(join(project, 'README.md'), 'utf8')
+writeFileSync(join(target, 'README.md'), readme.replace(TABLE, `\n${table()}`))
+writeFileSync(join(target, '.dev.vars.example'), example())
+
+function table(): string {
+  const rows = settings.map(
+    ({ name, does, usual }) => [`\`${name}\``, `${does}${usual && ` (${usual})`}`] as const,
+  )
+  const width = Math.max(...rows.map(([name]) => name.length))
+  const wide = Math.max(...rows.map(([, does]) => does.length))
+  return [['Setting', ''] as const, ['-'.repeat(width), '-'.repeat(wide)] as const, ...rows]
+    .map(([name, does]) => `| ${name.padEnd(width)} | ${does.padEnd(wide)} |\n`)
+    .join('')
+}
+
+function example(): string {
+  const lines = settings.map(
+    ({ name, does, usual }) => `# ${does.replaceAll('`', '')}\n# ${name}=${usual}\n`,
+  )
+  return `# The settings of a deployment, all optional in development. \`npm run dev\` writes .dev.vars with a random JWT_SECRET;
+# add what you need there, and use \`wrangler secret put\` or [vars] for a deployment. Keep every line here a comment: the
+# generated types (npm run types) are made with this file in place of .dev.vars, so that they do not depend on it.
+# Written by \`npm run docs\` from src/config.ts.
+
+${lines.join('\n')}`
+}

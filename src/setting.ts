@@ -1,0 +1,81 @@
+import * as z from 'zod'
+
+/*
+ * The kinds of settings. Each reads the text that a deployment gives; what is wrong with it is said in words that follow
+ * the setting's name and never quote its value. `usual` is the text that stands for a setting that is not given.
+ */
+
+/** `on` or `off`. */
+export function onOff(usual: 'on' | 'off') {
+  return z
+    .enum(['on', 'off'], 'is neither on nor off')
+    .transform((value) => value === 'on')
+    .prefault(usual)
+}
+
+/** A whole number of seconds from 1 to `most`. */
+export function seconds(usual: number, most: number) {
+  return z
+    .string()
+    .refine(
+      (value) => /^[1-9]\d*$/.test(value) && Number(value) <= most,
+      `is not a whole number of seconds from 1 to ${most}`,
+    )
+    .transform(Number)
+    .prefault(String(usual))
+}
+
+/** Any text. */
+export function words() {
+  return z.string().optional()
+}
+
+/** A secret as its bytes, at least `least` of them. */
+export function secret(least: number) {
+  return z
+    .string()
+    .transform((value) => Uint8Array.from(new TextEncoder().encode(value)))
+    .refine(({ length }) => length >= least, `is shorter than ${least} bytes`)
+    .optional()
+}
+
+/** An https URL; in development also an http one of a loopback address. */
+export function httpsUrl(development: boolean) {
+  return z
+    .string()
+    .refine((value) => {
+      const url = URL.parse(value)
+      const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
+      return url?.protocol === 'https:' || (development && loopback && url?.protocol === 'http:')
+    }, 'is not an https URL')
+    .optional()
+}
+
+/** Exact origins, with commas between them. */
+export function origins() {
+  return z
+    .string()
+    .transform((value) => value.split(',').map((origin) => origin.trim()))
+    .transform((all) => new Set(all.filter((origin) => origin !== '')))
+    .refine((all) => [...all].every(isOrigin), 'is not a list of exact origins')
+    .prefault('')
+}
+
+/** JSON that a schema then checks. The messages of that schema must not quote a secret. */
+export function json<Schema extends z.ZodType>(schema: Schema) {
+  return z
+    .string()
+    .transform((value, ctx): unknown => {
+      try {
+        return JSON.parse(value)
+      } catch {
+        ctx.issues.push({ code: 'custom', message: 'is not JSON', input: undefined })
+        return z.NEVER
+      }
+    })
+    .pipe(schema)
+}
+
+function isOrigin(text: string): boolean {
+  return URL.parse(text)?.origin === text && text !== 'null' && !text.includes('*')
+}
