@@ -170,12 +170,12 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     resources.map(({ name, singular }) => [name, { type: 'array', items: ref('schemas', pascal(singular)) }]),
   )
   return {
-    Registration: schemaOf(registration()),
-    Credentials: schemaOf(credentials()),
-    PasswordGrant: schemaOf(passwordGrant()),
-    Refresh: schemaOf(refreshBody()),
-    Logout: schemaOf(logoutBody()),
-    PasswordChange: schemaOf(passwordChange()),
+    Registration: schemaOf(registration),
+    Credentials: schemaOf(credentials),
+    PasswordGrant: schemaOf(passwordGrant),
+    Refresh: schemaOf(refreshBody),
+    Logout: schemaOf(logoutBody),
+    PasswordChange: schemaOf(passwordChange),
     Account: schemaOf(account),
     Session: schemaOf(session),
     UserList: pageOf('users', 'Account'),

@@ -30,9 +30,7 @@ function table(): string {
 }
 
 function example(): string {
-  const lines = settings.map(
-    ({ name, does, usual }) => `# ${does.replaceAll('`', '')}\n# ${name}=${usual}\n`,
-  )
+  const lines = settings.map(({ name, does, usual }) => `# ${does.replaceAll('`', '')}\n# ${name}=${usual}\n`)
   return `# The settings of a deployment, all optional in development. \`npm run dev\` writes .dev.vars with a random JWT_SECRET;
 # add what you need there, and use \`wrangler secret put\` or [vars] for a deployment. Keep every line here a comment: the
 # generated types (npm run types) are made with this file in place of .dev.vars, so that they do not depend on it.

@@ -112,9 +112,10 @@ function parseSettings(env: Settings): Reading {
   const schema = settingsFor(development)
   const given = new Map<string, string>()
   for (const [name, value] of Object.entries<unknown>(env)) {
+    if (!(name in schema.shape)) continue
     // A number or a table of [vars] in wrangler.toml arrives as what it is there.
     const text = typeof value === 'string' ? value : JSON.stringify(value)
-    if (name in schema.shape && text) given.set(name, text)
+    if (text) given.set(name, text)
   }
   // Not even looked at: it is another library's, and may be as short as that one allows.
   if (given.has('JWT_SECRET')) given.delete('BETTER_AUTH_SECRET')
@@ -127,7 +128,7 @@ function parseSettings(env: Settings): Reading {
   const settings = schema.parse(Object.fromEntries(readable))
 
   const { JWT_PRIVATE_KEY: key, JWT_PRIVATE_KEY_PREVIOUS: previousKey } = settings
-  const secret = settings.JWT_SECRET ?? settings.BETTER_AUTH_SECRET
+  const shared = settings.JWT_SECRET ?? settings.BETTER_AUTH_SECRET
   // It signs nothing more.
   if (previousKey) previousKey.d = undefined
   if (key && !key.d) faults.push('JWT_PRIVATE_KEY is a public key')
@@ -138,13 +139,13 @@ function parseSettings(env: Settings): Reading {
   if (!['JWT_SECRET', 'BETTER_AUTH_SECRET', 'JWT_PRIVATE_KEY', 'JWKS_URL'].some((name) => given.has(name))) {
     faults.push('none of JWT_SECRET, JWT_PRIVATE_KEY and JWKS_URL is set')
   }
-  const signingKey = key ?? secret
+  const signingKey = key ?? shared
   return {
     faults,
     config: {
       ...settings,
       development,
-      secrets: [secret, settings.JWT_SECRET_PREVIOUS].filter((bytes) => bytes !== undefined),
+      secrets: [shared, settings.JWT_SECRET_PREVIOUS].filter((bytes) => bytes !== undefined),
       ownKeys: [key, sameKey ? undefined : previousKey].filter((own) => own !== undefined),
       signingKey,
       accounts: settings.ACCOUNTS && signingKey !== undefined,

@@ -110,7 +110,8 @@ export interface FieldError {
   message: string
 }
 
-interface ProblemExtras {
+/** What one problem says besides its type. */
+export interface ProblemExtras {
   detail?: string
   errors?: readonly FieldError[]
   /** Which operation of a bulk failed. */

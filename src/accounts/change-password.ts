@@ -1,11 +1,11 @@
 import type { Context } from 'hono'
+import type * as z from 'zod'
 import type { App } from '../context.ts'
-import { readJson } from '../http/body.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
-import { passwordChange } from './bodies.ts'
+import type { passwordChange } from './bodies.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
 import { endOthersStatement } from './sessions.ts'
 import { inTurn } from './turns.ts'
@@ -13,10 +13,12 @@ import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**
  * `PUT /password`: sets a new password for who knows the current one, and ends every other session in the same batch.
- * Throws `invalid_credentials`, `no_account`, `invalid_body`, `rate_limited`, `busy`.
+ * Throws `invalid_credentials`, `no_account`, `rate_limited`, `busy`.
  */
-export async function changePassword(c: Context<App>): Promise<Response> {
-  const { current_password, new_password } = await readJson(c, passwordChange())
+export async function changePassword(
+  c: Context<App>,
+  { current_password, new_password }: z.output<typeof passwordChange>,
+): Promise<Response> {
   const { userId, sessionId } = c.get('identity')
   const owner = { [OWNER]: userId }
   const database = c.get('database')

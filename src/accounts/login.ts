@@ -1,14 +1,14 @@
 import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import { v7 as uuidv7 } from 'uuid'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
-import { mediaTypeOf, readForm, readJson } from '../http/body.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
-import { credentials, passwordGrant } from './bodies.ts'
+import type { Credentials } from './bodies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
 import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
@@ -17,19 +17,27 @@ import { answerTokens } from './token-answer.ts'
 import { inTurn } from './turns.ts'
 import { accountOf, loginStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
-const FORM = 'application/x-www-form-urlencoded'
 const USER_AGENT_LENGTH = 255
+
+/**
+ * Lets a browser's login by cookie through only from an allowed origin: a page must not be able to log its visitor in as
+ * somebody else. Throws `foreign_origin`.
+ */
+export const refuseForeignLogin = createMiddleware<App>(async function refuseForeignLogin(c, next) {
+  if (c.req.query('cookie') === 'true' && c.req.header('Origin') !== undefined) requireAllowedOrigin(c)
+  await next()
+})
 
 /**
  * `POST /login`: starts a session for an e-mail and its password, sent as JSON or as OAuth 2.0's password grant (RFC 6749
  * §4.3). With `?cookie=true` the tokens come as cookies. An unknown e-mail costs and looks the same as a wrong password:
- * `invalid_credentials`. Also throws `foreign_origin`, `invalid_body`, `rate_limited`, `busy`.
+ * `invalid_credentials`. Also throws `rate_limited`, `busy`.
  */
-export async function login(c: Context<App>): Promise<Response> {
-  const cookies = c.req.query('cookie') === 'true'
-  // A page must not be able to log its visitor in as somebody else.
-  if (cookies && c.req.header('Origin') !== undefined) requireAllowedOrigin(c)
-  const { email, password } = await sentCredentials(c)
+export async function login(
+  c: Context<App>,
+  { email, password }: Credentials,
+  cookies: boolean,
+): Promise<Response> {
   await limitAccount(c, 'login', email)
   return start(c, email, password, cookies)
 }
@@ -74,10 +82,4 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
     secondsLeft: config.SESSION_TTL,
     cookies,
   })
-}
-
-async function sentCredentials(c: Context<App>): Promise<{ email: string; password: string }> {
-  if (mediaTypeOf(c) !== FORM) return readJson(c, credentials())
-  const { username, password } = await readForm(c, passwordGrant())
-  return { email: username, password }
 }

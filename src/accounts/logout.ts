@@ -1,12 +1,12 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import type * as z from 'zod'
 import type { App } from '../context.ts'
-import { readOptionalJson } from '../http/body.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
 import { admit, identify } from '../auth/authenticate.ts'
-import { logoutBody } from './bodies.ts'
+import type { logoutBody } from './bodies.ts'
 import { accessCookie, clearTokenCookies, refreshCookie } from '../auth/cookies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
@@ -28,10 +28,12 @@ export const authenticateLogout = createMiddleware<App>(async function authentic
 /**
  * `POST /logout`: ends the session of the access token, or of the refresh token in the body or cookie; with `all` every
  * session of that user. A refresh token of no session is as good as logged out. Throws `missing_credentials`,
- * `session_ended`, `foreign_origin`, `invalid_body`.
+ * `session_ended`, `foreign_origin`.
  */
-export async function logout(c: Context<App>): Promise<Response> {
-  const { refresh_token: sent, all = false } = await readOptionalJson(c, logoutBody())
+export async function logout(
+  c: Context<App>,
+  { refresh_token: sent, all = false }: z.output<typeof logoutBody>,
+): Promise<Response> {
   const identity = c.get('identity')
   const cookie = identity ? undefined : refreshCookie(c)
   const text = sent ?? cookie

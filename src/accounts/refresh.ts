@@ -1,13 +1,11 @@
 import type { Context } from 'hono'
 import { readConfig } from '../config.ts'
 import { roleOf, type App } from '../context.ts'
-import { readOptionalJson } from '../http/body.ts'
 import { log } from '../log.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { bind, OWNER } from '../d1/statement.ts'
-import { refreshBody } from './bodies.ts'
 import { clearTokenCookies, refreshCookie } from '../auth/cookies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
 import { decodeRefreshToken, encodeRefreshToken, successorOf } from './refresh-token.ts'
@@ -15,12 +13,11 @@ import { refreshedStatement, reuseStatement, rotateStatement } from './sessions.
 import { answerTokens } from './token-answer.ts'
 
 /**
- * `POST /refresh`: exchanges a refresh token, from the body or the cookie, for a new pair in one round trip. The token
+ * `POST /refresh`: exchanges a refresh token, the one sent or that of the cookie, for a new pair in one round trip. The token
  * before the current one gets the same pair for ten seconds; any other that the session had ends it. Throws
  * `invalid_refresh_token`, `missing_credentials`, `foreign_origin`, `rate_limited`.
  */
-export async function refresh(c: Context<App>): Promise<Response> {
-  const { refresh_token: sent } = await readOptionalJson(c, refreshBody())
+export async function refresh(c: Context<App>, sent: string | undefined): Promise<Response> {
   // Whoever sends other credentials does not mean the cookie.
   const cookies = sent === undefined && c.req.header('Authorization') === undefined
   const text = cookies ? refreshCookie(c) : sent

@@ -1,19 +1,17 @@
 import type { Context } from 'hono'
 import { v7 as uuidv7 } from 'uuid'
 import type { App } from '../context.ts'
-import { readJson } from '../http/body.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
-import { registration } from './bodies.ts'
+import type { Credentials } from './bodies.ts'
 import { hashPassword } from './passwords.ts'
 import { inTurn } from './turns.ts'
 import { accountOf, freeEmailAssertion, registerStatement, takenStatement } from './users.ts'
 
-/** `POST /register`: makes an account, and no session. Throws `email_taken`, `invalid_body`, `rate_limited`, `busy`. */
-export async function register(c: Context<App>): Promise<Response> {
-  const { email, password } = await readJson(c, registration())
+/** `POST /register`: makes an account, and no session. Throws `email_taken`, `rate_limited`, `busy`. */
+export async function register(c: Context<App>, { email, password }: Credentials): Promise<Response> {
   await limitAccount(c, 'register', email)
   const database = c.get('database')
   // Looked up once it is our turn: of a hundred registrations that wait with the same e-mail only one is worth a hash.

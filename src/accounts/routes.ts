@@ -2,16 +2,24 @@ import { Hono } from 'hono'
 import type { App } from '../context.ts'
 import { bookmark } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
-import { validQuery } from '../http/query.ts'
+import { validJson, validJsonOrForm, validQuery } from '../http/validators.ts'
 import { limitAddress, limitUser } from '../http/rate-limit.ts'
 import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
 import { Problem } from '../problems.ts'
 import { rowId } from '../engine/routes.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import { authenticate } from '../auth/authenticate.ts'
-import { loginQuery } from './bodies.ts'
+import {
+  credentials,
+  loginQuery,
+  logoutBody,
+  passwordChange,
+  passwordGrant,
+  refreshBody,
+  registration,
+} from './bodies.ts'
 import { changePassword } from './change-password.ts'
-import { login } from './login.ts'
+import { login, refuseForeignLogin } from './login.ts'
 import { authenticateLogout, logout } from './logout.ts'
 import { refresh } from './refresh.ts'
 import { register } from './register.ts'
@@ -22,11 +30,42 @@ import { accountOf, accountStatement } from './users.ts'
 /** `/api/auth`: accounts and sessions kept here. A path knows its methods before it asks for credentials. */
 export const auth = new Hono<App>()
 
-auth.post('/register', requireAccounts, limitAddress('register'), bookmark, register)
-auth.post('/login', requireAccounts, limitAddress('login'), validQuery(loginQuery), bookmark, login)
-auth.post('/refresh', requireAccounts, limitAddress('refresh'), bookmark, refresh)
-auth.post('/logout', authenticateLogout, limitAddress('logout'), bookmark, logout)
-auth.put('/password', requireAccounts, authenticate, limitUser, bookmark, changePassword)
+auth.post('/register', requireAccounts, limitAddress('register'), validJson(registration), bookmark, (c) =>
+  register(c, c.req.valid('json')),
+)
+
+auth.post(
+  '/login',
+  requireAccounts,
+  limitAddress('login'),
+  validQuery(loginQuery),
+  refuseForeignLogin,
+  validJsonOrForm(credentials, passwordGrant),
+  bookmark,
+  (c) => login(c, c.req.valid('json'), c.req.valid('query').cookie === 'true'),
+)
+
+auth.post(
+  '/refresh',
+  requireAccounts,
+  limitAddress('refresh'),
+  validJson(refreshBody, { optional: true }),
+  bookmark,
+  (c) => refresh(c, c.req.valid('json').refresh_token),
+)
+
+auth.post(
+  '/logout',
+  authenticateLogout,
+  limitAddress('logout'),
+  validJson(logoutBody, { optional: true }),
+  bookmark,
+  (c) => logout(c, c.req.valid('json')),
+)
+
+auth.put('/password', requireAccounts, authenticate, limitUser, validJson(passwordChange), bookmark, (c) =>
+  changePassword(c, c.req.valid('json')),
+)
 
 auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
   const account = bind(accountStatement, { [OWNER]: c.get('identity').userId })

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { id } from './fields.ts'
-import { Problem } from '../problems.ts'
+import { Problem, type FieldError } from '../problems.ts'
 import { writable, type Resource } from './resource.ts'
 import type { Operation } from './store.ts'
 
@@ -23,6 +23,12 @@ export function bulkSchema(resource: Resource) {
       .min(1)
       .max(MAX_OPERATIONS),
   })
+}
+
+/** Which operation the first of these errors is about. */
+export function failedOperation([first]: readonly FieldError[]): { index?: number } {
+  const [, at] = /^operations\[(\d+)\]/.exec(first?.path ?? '') ?? []
+  return at === undefined ? {} : { index: Number(at) }
 }
 
 type Received = z.output<ReturnType<typeof bulkSchema>>['operations'][number]

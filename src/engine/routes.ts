@@ -2,13 +2,12 @@ import { UUID_V7 } from '../ids.ts'
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
 import type { Row } from '../d1/database.ts'
-import { bulkSchema, toOperation } from './bulk.ts'
+import { bulkSchema, failedOperation, toOperation } from './bulk.ts'
 import type { App } from '../context.ts'
-import { jsonOnly, validBody } from '../http/body.ts'
 import { etagOf, ifMatch, noneMatch } from './conditional.ts'
 import { idempotencyKey } from './idempotency-key.ts'
 import { otherMethods } from '../http/methods.ts'
-import { validQuery } from '../http/query.ts'
+import { validJson, validQuery } from '../http/validators.ts'
 import type { IdempotencyKey } from './idempotency.ts'
 import { Problem } from '../problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
@@ -47,7 +46,7 @@ export function routesFor(resource: Resource): Hono<App> {
     })
   })
 
-  routes.post('/', jsonOnly, validBody(z.lazy(resource.input.create)), async (c) => {
+  routes.post('/', validJson(z.lazy(resource.input.create)), async (c) => {
     const { id, ...body } = c.req.valid('json')
     const chosen = typeof id === 'string' ? id : undefined
     const key = await keyOf(c, resource, 'create')
@@ -55,20 +54,27 @@ export function routesFor(resource: Resource): Hono<App> {
     return answerDone(c, done)
   })
 
-  routes.post('/bulk', jsonOnly, validBody(z.lazy(() => bulkSchema(resource))), async (c) => {
-    const received = c.req.valid('json').operations
-    const operations = received.map((operation, at) => toOperation(resource, operation, at))
-    const key = await keyOf(c, resource, 'bulk')
-    const { results, replayed } = await storeOf(c, resource).bulk(operations, key)
-    if (replayed) c.header('Idempotent-Replayed', 'true')
-    return c.json({
-      results: results.map(({ status, id, row }) => ({
-        status,
-        id,
-        ...(row && { [resource.singular]: row }),
-      })),
-    })
-  })
+  routes.post(
+    '/bulk',
+    validJson(
+      z.lazy(() => bulkSchema(resource)),
+      { extras: failedOperation },
+    ),
+    async (c) => {
+      const received = c.req.valid('json').operations
+      const operations = received.map((operation, at) => toOperation(resource, operation, at))
+      const key = await keyOf(c, resource, 'bulk')
+      const { results, replayed } = await storeOf(c, resource).bulk(operations, key)
+      if (replayed) c.header('Idempotent-Replayed', 'true')
+      return c.json({
+        results: results.map(({ status, id, row }) => ({
+          status,
+          id,
+          ...(row && { [resource.singular]: row }),
+        })),
+      })
+    },
+  )
   otherMethods(routes, '/bulk')
 
   routes.get('/:id', async (c) => {
@@ -76,12 +82,12 @@ export function routesFor(resource: Resource): Hono<App> {
     return noneMatch(c, etagOf(row)) ? answer(c, row) : notModified(c, row)
   })
 
-  routes.put('/:id', jsonOnly, validBody(z.lazy(resource.input.replace)), async (c) => {
+  routes.put('/:id', validJson(z.lazy(resource.input.replace)), async (c) => {
     const values = writable(resource, sameId(c, c.req.valid('json')))
     return answer(c, await storeOf(c, resource).replace(rowId(c), values, ifMatch(c)))
   })
 
-  routes.patch('/:id', jsonOnly, validBody(z.lazy(resource.input.update)), async (c) => {
+  routes.patch('/:id', validJson(z.lazy(resource.input.update)), async (c) => {
     const values = writable(resource, sameId(c, c.req.valid('json')))
     if (Object.keys(values).length === 0) throw new Problem('empty_patch')
     return answer(c, await storeOf(c, resource).update(rowId(c), values, ifMatch(c)))

@@ -5,14 +5,9 @@ import type { FieldError } from '../problems.ts'
 const MAX_ERRORS = 50
 const MAX_PATH = 200
 
-/**
- * A validator's issues as the contract shows them, an unknown field or parameter as an error of its own; for a bulk,
- * also the `index` of the first operation that has one.
- */
-export function fieldErrors(issues: readonly z.core.$ZodIssue[]): { errors: FieldError[]; index?: number } {
-  const errors = issues.flatMap(toErrors).slice(0, MAX_ERRORS)
-  const [, at] = /^operations\[(\d+)\]/.exec(errors[0]?.path ?? '') ?? []
-  return at === undefined ? { errors } : { errors, index: Number(at) }
+/** A validator's issues as the contract shows them, an unknown field or parameter as an error of its own. */
+export function fieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[] {
+  return issues.flatMap(toErrors).slice(0, MAX_ERRORS)
 }
 
 function toErrors(issue: z.core.$ZodIssue): FieldError[] {

@@ -1,0 +1,97 @@
+import { zValidator } from '@hono/zod-validator'
+import type { Context } from 'hono'
+import type * as z from 'zod'
+import { Problem, type FieldError, type ProblemExtras } from '../problems.ts'
+import { fieldErrors } from './field-errors.ts'
+
+/** What a route may say of its JSON body. */
+interface JsonOptions {
+  /** Whether no body at all is as good as an empty object. */
+  optional?: boolean
+  /** What its `invalid_body` says besides `errors`. */
+  extras?: (errors: readonly FieldError[]) => ProblemExtras
+}
+
+/**
+ * Validates a body of `application/json` in well-formed UTF-8, for `c.req.valid('json')`. Throws `not_json`,
+ * `malformed_json` or `invalid_body`.
+ */
+export function validJson<Schema extends z.ZodType>(
+  schema: Schema,
+  { optional = false, extras }: JsonOptions = {},
+) {
+  const validate = zValidator('json', schema, (result) => {
+    if (result.success) return
+    const errors = fieldErrors(result.error.issues)
+    throw new Problem('invalid_body', { errors, ...extras?.(errors) })
+  })
+  const decodeAndValidate: typeof validate = async (c, next) => {
+    await decodeJson(c, optional)
+    return validate(c, next)
+  }
+  return decodeAndValidate
+}
+
+/**
+ * {@link validJson}, or the same from a form, `application/x-www-form-urlencoded`, none of whose fields may come twice
+ * (RFC 6749 §3.2): either is `c.req.valid('json')`.
+ */
+export function validJsonOrForm<Schema extends z.ZodType<object>>(
+  json: Schema,
+  form: z.ZodType<z.output<Schema>>,
+  options: JsonOptions = {},
+) {
+  const validate = validJson(json, options)
+  const validateEither: typeof validate = async (c, next) => {
+    if (mediaTypeOf(c) !== 'application/x-www-form-urlencoded') return validate(c, next)
+    const { success, data, error } = form.safeParse(fieldsOf(await c.req.arrayBuffer()))
+    if (!success) throw new Problem('invalid_body', { errors: fieldErrors(error.issues) })
+    c.req.addValidatedData('json', data)
+    await next()
+  }
+  return validateEither
+}
+
+/** Validates the query string, for `c.req.valid('query')`. Throws `invalid_query`. */
+export function validQuery<Schema extends z.ZodType>(schema: Schema) {
+  return zValidator('query', schema, (result) => {
+    if (!result.success) throw new Problem('invalid_query', { errors: fieldErrors(result.error.issues) })
+  })
+}
+
+/** The body's media type, without its parameters. */
+function mediaTypeOf(c: Context): string | undefined {
+  return c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** Hands the body's text to the validator, whose own decoding would replace what is not UTF-8. */
+async function decodeJson(c: Context, optional: boolean): Promise<void> {
+  const bytes = await c.req.arrayBuffer()
+  const none = optional && bytes.byteLength === 0
+  if (!none && mediaTypeOf(c) !== 'application/json') throw new Problem('not_json')
+  const text = none ? '{}' : decodeUtf8(bytes)
+  Object.assign(c.req.bodyCache, { text: Promise.resolve(text) })
+}
+
+function decodeUtf8(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw new Problem('malformed_json')
+  }
+}
+
+/** The fields of a form. Throws `invalid_body` when one comes twice. */
+function fieldsOf(form: ArrayBuffer): Record<string, string> {
+  const fields = new URLSearchParams(new TextDecoder().decode(form))
+  const names = new Set<string>()
+  for (const name of fields.keys()) {
+    if (names.has(name)) {
+      throw new Problem('invalid_body', {
+        errors: [{ path: name, code: 'repeated', message: 'must come once' }],
+      })
+    }
+    names.add(name)
+  }
+  return Object.fromEntries(fields)
+}
