@@ -321,11 +321,20 @@ describe('a key that cannot be used', () => {
   })
 
   test('without any the settings are those of the contract', () => {
-    const usual = { accounts: true, ACCESS_TOKEN_TTL: 900, SESSION_TTL: 2_592_000, SESSION_IDLE_TTL: 1_209_600 }
+    const usual = {
+      accounts: true,
+      ACCESS_TOKEN_TTL: 900,
+      SESSION_TTL: 2_592_000,
+      SESSION_IDLE_TTL: 1_209_600,
+    }
     expect(configOf({})).toMatchObject({ ...usual, RATE_LIMITS: true })
     expect(configOf({ ACCOUNTS: 'on', RATE_LIMITS: 'on' })).toMatchObject({ ...usual, RATE_LIMITS: true })
     const told = { ACCESS_TOKEN_TTL: '1', SESSION_TTL: '34560000', SESSION_IDLE_TTL: '3600' }
-    expect(configOf(told)).toMatchObject({ ACCESS_TOKEN_TTL: 1, SESSION_TTL: 34_560_000, SESSION_IDLE_TTL: 3600 })
+    expect(configOf(told)).toMatchObject({
+      ACCESS_TOKEN_TTL: 1,
+      SESSION_TTL: 34_560_000,
+      SESSION_IDLE_TTL: 3600,
+    })
     // As wrangler hands over a number of [vars].
     expect(configOf({ ...told, SESSION_TTL: 60 as unknown as string }).SESSION_TTL).toBe(60)
     const development = configOf({ ENVIRONMENT: 'development', RATE_LIMITS: 'off' })
