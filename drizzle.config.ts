@@ -2,6 +2,6 @@ import { defineConfig } from 'drizzle-kit'
 
 export default defineConfig({
   dialect: 'sqlite',
-  schema: './src/{resources/*,engine/idempotency,auth/schema}.ts',
+  schema: './src/{resources/*,engine/idempotency,auth/schema,accounts/schema}.ts',
   out: './migrations',
 })

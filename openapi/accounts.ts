@@ -150,7 +150,8 @@ export function accountPaths(): Json {
 
 const account: z.ZodType<Account> = z.strictObject({
   id: z.string(),
-  email: z.string(),
+  email: z.string().nullable(),
+  email_verified: z.boolean(),
   role: z.enum(['user', 'admin']),
   created_at: z.iso.datetime(),
 })

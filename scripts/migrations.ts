@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /** The migrations of a folder in the order they are applied. */
@@ -27,6 +27,7 @@ export function statementsOf(folder: string, file: string): string[] {
  */
 export function generateMigration(schema: string, out: string, name?: string): string[] {
   const before = new Set(migrationFiles(out))
+  const columns = columnsAt(out)
   // drizzle-kit reads an absolute path as one below the working directory.
   const args = ['generate', '--dialect=sqlite', `--schema=${schema}`, `--out=${relative('', out)}`]
   const printed = execFileSync('drizzle-kit', name ? [...args, `--name=${name}`] : args, {
@@ -40,7 +41,7 @@ export function generateMigration(schema: string, out: string, name?: string): s
   }
   for (const file of added) {
     const path = join(out, file)
-    writeFileSync(path, finish(readFileSync(path, 'utf8')))
+    writeFileSync(path, finish(readFileSync(path, 'utf8'), columns))
   }
   return added
 }
@@ -52,26 +53,46 @@ export function tablesAtRisk(folder: string, file: string): string[] {
   return [...new Set(risks.flatMap((risk) => [...sql.matchAll(risk)].map((match) => match[1] ?? '')))]
 }
 
+/** The columns of each table, as drizzle-kit's last snapshot has them. */
+function columnsAt(out: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const meta = join(out, 'meta')
+  const last = (existsSync(meta) ? readdirSync(meta) : [])
+    .filter((file) => file.endsWith('_snapshot.json'))
+    .toSorted()
+    .at(-1)
+  if (!last) return new Map()
+  const { tables } = JSON.parse(readFileSync(join(meta, last), 'utf8')) as {
+    tables: Record<string, { columns: object }>
+  }
+  return new Map(
+    Object.entries(tables).map(([name, { columns }]) => [name, new Set(Object.keys(columns))] as const),
+  )
+}
+
 /**
- * What Drizzle cannot say. Every table gets STRICT and WITHOUT ROWID. Where a table is rebuilt, its generated columns
- * are not copied, and foreign keys are checked at the end: inside a migration, which D1 runs as a transaction,
- * `PRAGMA foreign_keys` does nothing.
+ * What Drizzle cannot say. Every table gets STRICT and WITHOUT ROWID. Where a table is rebuilt, only the columns that it
+ * had are copied, and none that is generated: SQLite takes the quoted name of a column that is not there for a text, and
+ * would store it. Foreign keys are checked at the end: inside a migration, which D1 runs as a transaction, `PRAGMA
+ * foreign_keys` does nothing.
  */
-function finish(migration: string): string {
+function finish(migration: string, before: ReadonlyMap<string, ReadonlySet<string>>): string {
   const generated = new Set(
     [...migration.matchAll(/^\t`(\w+)` .*GENERATED ALWAYS AS/gm)].map(([, name]) => name),
   )
-  const copied = (columns: string) =>
+  const copied = (table: string, columns: string) =>
     columns
       .split(', ')
-      .filter((column) => !generated.has(column.replaceAll('"', '')))
+      .filter((column) => {
+        const name = column.replaceAll('"', '')
+        return !generated.has(name) && before.get(table)?.has(name)
+      })
       .join(', ')
   return migration
     .replaceAll(/^(CREATE TABLE [^;]*\n\));/gm, '$1 STRICT, WITHOUT ROWID;')
     .replaceAll(
-      /(INSERT INTO `__new_\w+`)\(([^)]*)\) SELECT (.*?) FROM/g,
-      (_, insert: string, into: string, from: string) =>
-        `${insert}(${copied(into)}) SELECT ${copied(from)} FROM`,
+      /INSERT INTO `__new_(\w+)`\(([^)]*)\) SELECT (.*?) FROM/g,
+      (_, table: string, into: string, from: string) =>
+        `INSERT INTO \`__new_${table}\`(${copied(table, into)}) SELECT ${copied(table, from)} FROM`,
     )
     .replaceAll(/PRAGMA foreign_keys=OFF/gi, 'PRAGMA defer_foreign_keys=ON')
     .replaceAll(/PRAGMA foreign_keys=ON/gi, 'PRAGMA defer_foreign_keys=OFF')

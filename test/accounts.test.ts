@@ -14,7 +14,13 @@ describe('register', () => {
     const email = newEmail()
     const { status, body, headers } = await register({ email, password: PASSWORD })
     expect(status).toBe(201)
-    expect(body).toEqual({ id: expect.any(String), email, role: 'user', created_at: expect.any(String) })
+    expect(body).toEqual({
+      id: expect.any(String),
+      email,
+      email_verified: false,
+      role: 'user',
+      created_at: expect.any(String),
+    })
     expect(body.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     expect(headers.get('Cache-Control')).toBe('no-store')
   })
@@ -192,7 +198,7 @@ describe('me', () => {
     const { id, email, request } = await newAccount()
     const { status, body } = await request('GET', '/api/auth/me')
     expect(status).toBe(200)
-    expect(body).toEqual({ id, email, role: 'user', created_at: expect.any(String) })
+    expect(body).toEqual({ id, email, email_verified: false, role: 'user', created_at: expect.any(String) })
     expect((await request('GET', '/api/v1/auth/me')).body).toEqual(body)
   })
 

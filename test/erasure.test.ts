@@ -35,6 +35,12 @@ async function fullAccount() {
     await collection.call('DELETE', `/${id}`)
     rows[resource.name] = [kept.body]
   }
+  const inserts = [
+    `INSERT INTO proofs VALUES (?, 'verify', '', '', '')`,
+    `INSERT INTO guesses VALUES (?, '', 1, '', '')`,
+    `INSERT INTO activity (user_id, id, at, event) VALUES (?, '', '', 'login_failed')`,
+  ]
+  await env.DB.batch(inserts.map((insert) => env.DB.prepare(insert).bind(account.id)))
   return { ...account, user, rows }
 }
 

@@ -496,7 +496,8 @@ export interface components {
     }
     Account: {
       id: string
-      email: string
+      email: string | null
+      email_verified: boolean
       /** @enum {string} */
       role: 'user' | 'admin'
       /** Format: date-time */

@@ -24,13 +24,14 @@ export async function changePassword(
   const database = c.get('database')
   const [[row] = []] = await database.batch([bind(hashStatement, owner)], { repeatable: true })
   if (!row) throw new Problem('no_account')
-  await limitAccount(c, 'login', String(row.email))
-  const known = String(row.password_hash)
+  await limitAccount(c, 'login', userId)
+  const known = typeof row.password_hash === 'string' ? row.password_hash : undefined
   const hash = await inTurn(async () => {
     const { matches } = await verifyPassword(current_password, known)
     if (!matches) throw new Problem('invalid_credentials')
     return hashPassword(new_password)
   })
+  if (known === undefined) throw new Problem('invalid_credentials')
   await database.batch([
     bind(unchangedAssertion, { ...owner, known, role: row.role, problem: raise('invalid_credentials') }),
     bind(rehashStatement, { ...owner, hash }),

@@ -45,13 +45,13 @@ export async function login(
 async function start(c: Context<App>, email: string, password: string, cookies: boolean): Promise<Response> {
   const database = c.get('database')
   const [[row] = []] = await database.batch([bind(loginStatement, { email })], { repeatable: true })
-  const known = row && String(row.password_hash)
+  const known = row && typeof row.password_hash === 'string' ? row.password_hash : undefined
   const rehashed = await inTurn(async () => {
     const { matches, outdated } = await verifyPassword(password, known)
     if (!matches) throw new Problem('invalid_credentials')
     return outdated ? hashPassword(password) : undefined
   })
-  if (!row) throw new Problem('invalid_credentials')
+  if (!row || known === undefined) throw new Problem('invalid_credentials')
 
   const config = readConfig(c.env)
   const { id, role } = accountOf(row)

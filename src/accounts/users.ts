@@ -9,12 +9,15 @@ import { compileUnscoped, compileOwned, OWNER, slot } from '../d1/statement.ts'
 /** What a client sees of an account. */
 export interface Account {
   id: string
-  email: string
+  /** Null for an account that has no address yet. */
+  email: string | null
+  /** Whether mail to `email` was proved to reach its owner. */
+  email_verified: boolean
   role: Role
   created_at: string
 }
 
-const VISIBLE = sql`id, email, role, created_at`
+const VISIBLE = sql`id, email, email_verified_at IS NOT NULL AS email_verified, role, created_at`
 
 /** Whether an account has the placeholder `email`: one row or none. */
 export const takenStatement = compileUnscoped(sql`SELECT 1 FROM ${users} WHERE email = ${slot('email')}`)
@@ -66,7 +69,8 @@ export const usersStatement = compileUnscoped(
 export function accountOf(row: Row): Account {
   return {
     id: String(row.id),
-    email: String(row.email),
+    email: typeof row.email === 'string' ? row.email : null,
+    email_verified: row.email_verified === 1,
     role: roleOf(row.role),
     created_at: String(row.created_at),
   }

@@ -5,10 +5,12 @@ export const users = sqliteTable(
   'users',
   {
     id: text().primaryKey(),
-    /** Normalised (see src/accounts/email.ts), so that one mailbox has one account. */
-    email: text().notNull(),
-    /** As src/accounts/passwords.ts writes it, or bcrypt's from another system. */
-    password_hash: text().notNull(),
+    /** Normalised (see src/accounts/email.ts), so that one mailbox has one account. Null for an account without one. */
+    email: text(),
+    /** When somebody last proved that mail to `email` reaches them. Null until then: the address may be anybody's. */
+    email_verified_at: text(),
+    /** As src/accounts/passwords.ts writes it, or bcrypt's from another system. Null for an account without a password. */
+    password_hash: text(),
     role: text({ enum: ['user', 'admin'] })
       .notNull()
       .default('user'),
@@ -43,4 +45,20 @@ export const sessions = sqliteTable(
     foreignKey({ columns: [table.user_id], foreignColumns: [users.id] }),
     index('sessions_ends_at').on(table.ends_at),
   ],
+)
+
+/** What happened to an account, for its owner to read. A failed login of no account is kept under no user. */
+export const activity = sqliteTable(
+  'activity',
+  {
+    user_id: text().notNull(),
+    id: text().notNull(),
+    at: text().notNull(),
+    /** One of src/auth/activity.ts. */
+    event: text().notNull(),
+    session_id: text(),
+    user_agent: text(),
+    address: text(),
+  },
+  (table) => [primaryKey({ columns: [table.user_id, table.id] }), index('activity_at').on(table.at)],
 )

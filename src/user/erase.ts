@@ -1,4 +1,5 @@
-import { sessions, users } from '../auth/schema.ts'
+import { guesses, proofs } from '../accounts/schema.ts'
+import { activity, sessions, users } from '../auth/schema.ts'
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { clearTokenCookies } from '../auth/cookies.ts'
@@ -16,7 +17,14 @@ import { bind, compileUnscoped, compileOwned, OWNER, slot } from '../d1/statemen
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
   const statements = memo(() => {
-    const tables = [...resources.map(({ table }) => table), idempotencyKeys, sessions]
+    const tables = [
+      ...resources.map(({ table }) => table),
+      idempotencyKeys,
+      sessions,
+      proofs,
+      guesses,
+      activity,
+    ]
     return [
       // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
       compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),

@@ -65,6 +65,15 @@ test('a column made nullable rebuilds its table: refused until named, then no ro
   expect(sql).not.toMatch(/INSERT INTO `__new_tasks`\([^)]*"completed",/)
 })
 
+test('a column that is new when its table is rebuilt starts empty, and not with its own name', () => {
+  project.edit(tasks, `.notNull()\n    .default('medium')`, `.default('medium'),\n  color: column()`)
+  const { status } = project.run('migrate-new.ts', '--name', 'color', '--accept-data-loss', 'tasks')
+  expect(status).toBe(0)
+  const sql = project.migration('color')
+  expect(sql).toContain('\t`color` text')
+  expect(sql).not.toContain('"color"')
+})
+
 test('a dropped column is refused until its table is named', () => {
   project.edit(projects, '  description: column(),\n', '')
   project.edit(projects, '    description: text(1000).nullable().optional(),\n', '')
