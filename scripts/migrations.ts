@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import * as z from 'zod'
 
 /** The migrations of a folder in the order they are applied. */
 export function migrationFiles(folder: string): string[] {
@@ -53,6 +54,10 @@ export function tablesAtRisk(folder: string, file: string): string[] {
   return [...new Set(risks.flatMap((risk) => [...sql.matchAll(risk)].map((match) => match[1] ?? '')))]
 }
 
+const snapshot = z.object({
+  tables: z.record(z.string(), z.object({ columns: z.record(z.string(), z.unknown()) })),
+})
+
 /** The columns of each table, as drizzle-kit's last snapshot has them. */
 function columnsAt(out: string): ReadonlyMap<string, ReadonlySet<string>> {
   const meta = join(out, 'meta')
@@ -61,9 +66,7 @@ function columnsAt(out: string): ReadonlyMap<string, ReadonlySet<string>> {
     .toSorted()
     .at(-1)
   if (!last) return new Map()
-  const { tables } = JSON.parse(readFileSync(join(meta, last), 'utf8')) as {
-    tables: Record<string, { columns: object }>
-  }
+  const { tables } = snapshot.parse(JSON.parse(readFileSync(join(meta, last), 'utf8')))
   return new Map(
     Object.entries(tables).map(([name, { columns }]) => [name, new Set(Object.keys(columns))] as const),
   )
