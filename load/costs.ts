@@ -284,25 +284,21 @@ async function ledger(): Promise<Entry[]> {
 
 /** The database with a count of what passes through. */
 function counted(db: D1Database): D1Database {
-  const withSession = (start?: string) => {
-    const session = db.withSession(start)
-    return {
-      prepare: (query: string) => session.prepare(query),
-      getBookmark: () => session.getBookmark(),
-      async batch(statements: D1PreparedStatement[]) {
-        seen.roundTrips += 1
-        seen.statements += statements.length
-        try {
-          return await session.batch(statements)
-        } catch (error) {
-          seen.aborted = true
-          throw error
-        }
-      },
-    }
+  const wrapped = {
+    prepare: (query: string) => db.prepare(query),
+    async batch(statements: D1PreparedStatement[]) {
+      seen.roundTrips += 1
+      seen.statements += statements.length
+      try {
+        return await db.batch(statements)
+      } catch (error) {
+        seen.aborted = true
+        throw error
+      }
+    },
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine uses no more of the binding than this
-  return { withSession } as unknown as D1Database
+  return wrapped as unknown as D1Database
 }
 
 function match({ revision }: { revision: number }) {

@@ -12,7 +12,9 @@ export const HEADERS: Record<string, Json> = {
   'Server-Timing': header('Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).'),
   'x-d1-rows-read': header('Rows that D1 read for this request.', 'integer'),
   'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
-  'x-d1-bookmark': optional('Send it back to read data at least this new; absent when D1 was not asked.'),
+  'x-d1-bookmark': optional(
+    'With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked.',
+  ),
   'Set-Cookie': optional('Both tokens, in cookie mode.'),
   'Content-Disposition': header('What to save it as (RFC 6266).'),
   Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),

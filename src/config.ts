@@ -40,6 +40,9 @@ export function settingsFor(development: boolean) {
     SESSION_IDLE_TTL: seconds(14 * DAY, LONGEST_COOKIE).describe(
       'how long a session lives unused, in seconds',
     ),
+    READ_REPLICAS: onOff('off').describe(
+      '`on` lets reads go to the nearest replica, when replication is on for the database: each request then is a D1 session',
+    ),
     RATE_LIMITS: onOff('on')
       .refine((on) => on || development, 'can be off in development only')
       .describe('`off` switches the rate limits of `wrangler.toml` off, in development only'),

@@ -20,30 +20,22 @@ export function deploy(settings: Overrides = {}) {
 /** The tests' D1 with a count of the batches that reached it. */
 export function countedDatabase() {
   const seen = { batches: 0 }
-  const open = (start?: string) => {
-    const session = env.DB.withSession(start)
-    return {
-      prepare: (sql: string) => session.prepare(sql),
-      getBookmark: () => session.getBookmark(),
-      batch: (statements: D1PreparedStatement[]) => {
-        seen.batches += 1
-        return session.batch(statements)
-      },
-    }
+  const DB = {
+    prepare: (sql: string) => env.DB.prepare(sql),
+    batch: (statements: D1PreparedStatement[]) => {
+      seen.batches += 1
+      return env.DB.batch(statements)
+    },
   }
-  return { seen, DB: { withSession: open } as unknown as D1Database }
+  return { seen, DB: DB as D1Database }
 }
 
 /** A D1 whose every batch fails like this. */
 export function brokenDatabase(fault: unknown): D1Database {
-  const open = () => ({
-    prepare: (sql: string) => env.DB.prepare(sql),
-    getBookmark: () => null,
-    batch: async () => {
-      throw fault
-    },
-  })
-  return { withSession: open } as unknown as D1Database
+  const batch = async () => {
+    throw fault
+  }
+  return { prepare: (sql: string) => env.DB.prepare(sql), batch } as unknown as D1Database
 }
 
 /** Every line the Worker logs until the end of this test, as text and as JSON. */

@@ -6,27 +6,23 @@ export type Fault = 'error before' | 'error after commit' | 'delay' | 'hang' | '
 /** What D1 says when the way to it, or it itself, is gone for a moment. */
 const LOST = 'D1_ERROR: Network connection lost.'
 
-/** The tests' D1 where `faultOf` says what happens to each batch of the session, counted from 0; it may throw `message`. */
+/** The tests' D1 where `faultOf` says what happens to each batch, counted from 0; it may throw `message`. */
 export function faultyDatabase(faultOf: (attempt: number) => Fault | undefined, message = LOST) {
   const seen = { attempts: 0 }
-  const withSession = (start?: string) => {
-    const session = env.DB.withSession(start)
-    return {
-      prepare: (sql: string) => session.prepare(sql),
-      getBookmark: () => session.getBookmark(),
-      async batch(statements: D1PreparedStatement[]) {
-        const fault = faultOf(seen.attempts)
-        seen.attempts += 1
-        if (fault === 'error before') throw new Error(message)
-        if (fault === 'hang') return never()
-        if (fault === 'delay') await scheduler.wait(200)
-        const results = await session.batch(statements)
-        if (fault === 'error after commit') throw new Error(message)
-        return fault === 'hang after commit' ? never() : results
-      },
-    }
+  const DB = {
+    prepare: (sql: string) => env.DB.prepare(sql),
+    async batch(statements: D1PreparedStatement[]) {
+      const fault = faultOf(seen.attempts)
+      seen.attempts += 1
+      if (fault === 'error before') throw new Error(message)
+      if (fault === 'hang') return never()
+      if (fault === 'delay') await scheduler.wait(200)
+      const results = await env.DB.batch(statements)
+      if (fault === 'error after commit') throw new Error(message)
+      return fault === 'hang after commit' ? never() : results
+    },
   }
-  return { seen, DB: { withSession } as unknown as D1Database }
+  return { seen, DB: DB as unknown as D1Database }
 }
 
 function never(): Promise<never> {

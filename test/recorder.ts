@@ -35,28 +35,23 @@ export function recordedApp(app = createApp(resources, verbs)): RecordedApp {
   }
 }
 
-/** Only what runs as a batch of a session gets through, so that nothing can run unseen. */
+/** Only what runs as a batch gets through, so that nothing can run unseen. */
 function recording(db: D1Database, onTrip: (trip: Recorded[]) => void): D1Database {
   const recorded = new WeakMap<D1PreparedStatement, Recorded>()
-  const withSession: D1Database['withSession'] = (start) => {
-    const session = db.withSession(start)
-    return only<D1DatabaseSession>({
-      getBookmark: () => session.getBookmark(),
-      prepare: (sql: string) =>
-        only<D1PreparedStatement>({
-          bind: (...parameters: unknown[]) => {
-            const bound = session.prepare(sql).bind(...parameters)
-            recorded.set(bound, { sql, parameters })
-            return bound
-          },
-        }),
-      batch: <Row>(statements: D1PreparedStatement[]) => {
-        onTrip(statements.map((statement) => recorded.get(statement) ?? { sql: 'unknown', parameters: [] }))
-        return session.batch<Row>(statements)
-      },
-    })
-  }
-  return only<D1Database>({ withSession })
+  return only<D1Database>({
+    prepare: (sql: string) =>
+      only<D1PreparedStatement>({
+        bind: (...parameters: unknown[]) => {
+          const bound = db.prepare(sql).bind(...parameters)
+          recorded.set(bound, { sql, parameters })
+          return bound
+        },
+      }),
+    batch: <Row>(statements: D1PreparedStatement[]) => {
+      onTrip(statements.map((statement) => recorded.get(statement) ?? { sql: 'unknown', parameters: [] }))
+      return db.batch<Row>(statements)
+    },
+  })
 }
 
 function only<Whole>(part: Partial<Whole>): Whole {

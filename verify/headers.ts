@@ -29,8 +29,8 @@ export async function headers(run: Run): Promise<void> {
       const created = await rows.send('POST', '', rows.make.full())
       const at = expectStatus(created, 201).headers.get('Location') ?? ''
       const bookmark = created.headers.get('x-d1-bookmark') ?? ''
-      expectThat(bookmark !== '', 'x-d1-bookmark', 'none', created)
-      const read = await run.client.get(at, run.mine, { 'x-d1-bookmark': bookmark })
+      // A deployment without replicas sends none, and needs none.
+      const read = await run.client.get(at, run.mine, bookmark ? { 'x-d1-bookmark': bookmark } : {})
       expectEqual(expectStatus(read, 200).text, created.text, 'the row', read)
     }
     for (const bookmark of ['x', '00000000-00000000-00000000-0', 'é', `' OR 1`]) {

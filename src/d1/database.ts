@@ -11,6 +11,13 @@ export interface Cost {
   rowsWritten: number
   /** Milliseconds spent waiting for D1. */
   ms: number
+  /** Milliseconds that D1 itself was at work, which everybody else's requests waited for. */
+  workMs: number
+}
+
+/** The cost of a request that has asked nothing yet. */
+export function noCost(): Cost {
+  return { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0, workMs: 0 }
 }
 
 /** A row as D1 returns it: column name → value. */
@@ -38,8 +45,6 @@ export interface Database {
    * nothing of the batch is stored, except after the last two, where it is not known.
    */
   batch(statements: readonly BoundStatement[], options?: BatchOptions): Promise<Row[][]>
-  /** The position to send back as `x-d1-bookmark` in order to read one's own writes; null before the first batch. */
-  bookmark(): string | null
 }
 
 /** How long D1 may take to answer, all tries together, in milliseconds. */
@@ -49,25 +54,23 @@ const TRIES = 4
 const FIRST_WAIT = 50
 
 /**
- * Opens one D1 session (Sessions API). `start` is the client's bookmark, or where the first statement may run:
- * `first-primary` or, for reads, `first-unconstrained` (the nearest replica). The `guards` join every batch, before its statements.
+ * Opens D1 for one request: the binding, which asks the primary, or a session of it (Sessions API). What it costs is added
+ * to `cost`; the `guards` join every batch, before its statements.
  */
 export function openDatabase(
-  binding: D1Database,
-  start: D1SessionBookmark,
+  d1: D1Database | D1DatabaseSession,
   cost: Cost,
   guards: readonly Guard[] = [],
 ): Database {
-  const session = binding.withSession(start)
-
   async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
     cost.batches += 1
     try {
-      const prepared = statements.map(({ sql, parameters }) => session.prepare(sql).bind(...parameters))
-      const results = await session.batch<Row>(prepared)
+      const prepared = statements.map(({ sql, parameters }) => d1.prepare(sql).bind(...parameters))
+      const results = await d1.batch<Row>(prepared)
       for (const { meta } of results) {
         cost.rowsRead += meta.rows_read
         cost.rowsWritten += meta.rows_written
+        cost.workMs += meta.duration
       }
       return results.map(({ results: rows }) => rows)
     } catch (error) {
@@ -94,7 +97,6 @@ export function openDatabase(
         cost.ms += performance.now() - started
       }
     },
-    bookmark: () => session.getBookmark(),
   }
 }
 

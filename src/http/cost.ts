@@ -1,9 +1,10 @@
 import { createMiddleware } from 'hono/factory'
 import type { App } from '../context.ts'
+import { noCost } from '../d1/database.ts'
 
 /** Says what a request cost: D1 rows in `x-d1-rows-read` and `x-d1-rows-written`, milliseconds in `Server-Timing`. */
 export const cost = createMiddleware<App>(async function cost(c, next) {
-  const spent = { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
+  const spent = noCost()
   c.set('cost', spent)
   c.set('authMs', 0)
   await next()

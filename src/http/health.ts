@@ -13,7 +13,7 @@ export const health = new Hono<App>()
 health.get('/health', (c) => c.json({ status: 'healthy' }))
 
 health.get('/ready', async (c) => {
-  const database = openDatabase(c.env.DB, 'first-primary', c.get('cost'))
+  const database = openDatabase(c.env.DB, c.get('cost'))
   const [[applied] = []] = await database
     .batch([{ sql: 'SELECT 1 FROM d1_migrations WHERE name = ?', parameters: [SCHEMA] }])
     .catch((error: unknown) => {

@@ -1,6 +1,6 @@
 import { NOW, NOW_MS } from '../d1/clock.ts'
 import { sql, type SQL } from 'drizzle-orm'
-import { openDatabase } from '../d1/database.ts'
+import { noCost, openDatabase } from '../d1/database.ts'
 import { log } from '../log.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
@@ -17,8 +17,8 @@ const BATCH = 200
  * Idempotency-Keys that are too old to be replayed, and the sessions that have ended. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], binding: D1Database): Promise<void> {
-  const cost = { batches: 0, rowsRead: 0, rowsWritten: 0, ms: 0 }
-  const database = openDatabase(binding, 'first-primary', cost)
+  const cost = noCost()
+  const database = openDatabase(binding, cost)
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
   const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
   const sweeps = resources.map((resource) =>

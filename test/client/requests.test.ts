@@ -147,10 +147,13 @@ test('what was last seen goes as If-Match, so that a change somebody else made m
 })
 
 test('each request carries the latest bookmark', async () => {
-  const { client, sent } = await newClient()
-  await client.post('/tasks', { body: { title } })
+  const bookmark = '00000001-00000000-00000001-0123456789abcdef0123456789abcdef'
+  const headers = { 'Content-Type': 'application/json', 'x-d1-bookmark': bookmark }
+  const { client, sent } = await newClient(first(new Response('{}', { headers })))
   await client.get('/tasks')
-  expect(sent.map(({ headers }) => headers.has('x-d1-bookmark'))).toEqual([false, true])
+  await client.get('/tasks')
+  await client.get('/tasks')
+  expect(sent.map((request) => request.headers.get('x-d1-bookmark'))).toEqual([null, bookmark, bookmark])
 })
 
 test('a problem says what is wrong, where, and what to quote', async () => {
