@@ -1217,7 +1217,7 @@ export interface components {
      */
     'x-d1-rows-written': number
     /**
-     * @description Send it back to read data at least this new; absent when D1 was not asked.
+     * @description With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked.
      * @example 00000001-00000002-00000003-00000000000000000000000000000000
      */
     'x-d1-bookmark': string
