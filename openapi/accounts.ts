@@ -4,8 +4,8 @@ import {
   logoutBody,
   passwordChange,
   passwordGrant,
+  passwordRegistration,
   refreshBody,
-  registration,
 } from '../src/accounts/bodies.ts'
 import type { Session } from '../src/accounts/sessions.ts'
 import type { Account } from '../src/accounts/users.ts'
@@ -171,7 +171,7 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     resources.map(({ name, singular }) => [name, { type: 'array', items: ref('schemas', pascal(singular)) }]),
   )
   return {
-    Registration: schemaOf(registration),
+    Registration: schemaOf(passwordRegistration),
     Credentials: schemaOf(credentials),
     PasswordGrant: schemaOf(passwordGrant),
     Refresh: schemaOf(refreshBody),

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { log } from './log.ts'
 import { ownKey, type OwnKey } from './own-key.ts'
 import { Problem } from './problems.ts'
-import { httpsUrl, onOff, origins, seconds, secret, words } from './setting.ts'
+import { domain, httpsUrl, onOff, origins, seconds, secret, words } from './setting.ts'
 
 const SECRET_BYTES = 32
 const DAY = 24 * 60 * 60
@@ -42,6 +42,9 @@ export function settingsFor(development: boolean) {
     ),
     READ_REPLICAS: onOff('off').describe(
       '`on` lets reads go to the nearest replica, when replication is on for the database: each request then is a D1 session',
+    ),
+    PASSKEY_RP_ID: domain().describe(
+      'the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both',
     ),
     RATE_LIMITS: onOff('on')
       .refine((on) => on || development, 'can be off in development only')

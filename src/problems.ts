@@ -26,6 +26,11 @@ export const problemTypes = {
     'The session of the access token has ended: by a logout, a change of password or its expiry. Log in again.',
   ],
   invalid_credentials: [401, 'Invalid credentials', 'The e-mail or the password is wrong.'],
+  passkey_refused: [
+    401,
+    'Passkey refused',
+    'The passkey is of no account here, or its answer does not hold: `detail` says which. Ask for new options.',
+  ],
   invalid_refresh_token: [
     401,
     'Invalid refresh token',
@@ -48,6 +53,17 @@ export const problemTypes = {
   ],
   method_not_allowed: [405, 'Method not allowed', 'This path answers other methods: see the `Allow` header.'],
   email_taken: [409, 'E-mail taken', 'There is an account with this e-mail already.'],
+  passkey_taken: [409, 'Passkey taken', 'This passkey belongs to an account already.'],
+  too_many_passkeys: [
+    409,
+    'Too many passkeys',
+    'The account has as many passkeys as it may. Remove one first.',
+  ],
+  last_way_in: [
+    409,
+    'Last way in',
+    'Without it nobody could log in to this account. Add a password, a passkey or a provider first.',
+  ],
   id_taken: [409, 'Id taken', 'A row with this id exists already, perhaps in the trash.'],
   key_used: [409, 'Key in use', 'This `Idempotency-Key` was just forgotten. Send the request again.'],
   row_gone: [410, 'Row gone', 'What this `Idempotency-Key` wrote has been deleted since.'],
@@ -67,6 +83,11 @@ export const problemTypes = {
     422,
     'Invalid body',
     'The body was understood, but some fields are not valid: see `errors`.',
+  ],
+  invalid_passkey: [
+    422,
+    'Invalid passkey',
+    'The new passkey cannot be kept: `detail` says why. Ask for new options.',
   ],
   invalid_query: [422, 'Invalid query', 'Some query parameters are not valid: see `errors`.'],
   key_reused: [

@@ -30,6 +30,14 @@ export function words() {
   return z.string().optional()
 }
 
+/** A domain name in its A-label form. */
+export function domain() {
+  return z
+    .string()
+    .refine((value) => URL.parse(`https://${value}/`)?.hostname === value, 'is not a domain name')
+    .optional()
+}
+
 /** A secret as its bytes, at least `least` of them. */
 export function secret(least: number) {
   return z

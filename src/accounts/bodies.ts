@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import { text } from '../engine/fields.ts'
+import { text, title } from '../engine/fields.ts'
 import { email } from './email.ts'
 import { newPassword } from './new-password.ts'
+import { registrationResponse } from './webauthn/bodies.ts'
 
 /** Longer than any password that could be right, so that what is hashed is bounded. */
 const ANY_PASSWORD = 1000
@@ -13,8 +14,38 @@ export interface Credentials {
   password: string
 }
 
-/** The body of a registration. */
-export const registration = z.lazy(() => z.strictObject({ email: email(), password: newPassword() }))
+/** The body of a registration by password. */
+export const passwordRegistration = z.lazy(() => z.strictObject({ email: email(), password: newPassword() }))
+
+/** The body of a registration by passkey. */
+export const passkeyRegistration = z.lazy(() =>
+  z.strictObject({ email: email(), passkey: registrationResponse }),
+)
+
+/** The body of either. Whether it has a passkey says which, so that errors name the fields that were meant. */
+export const registration = z.lazy(() =>
+  z.unknown().transform((value, ctx) => {
+    const hasPasskey = typeof value === 'object' && value !== null && 'passkey' in value
+    const { data, error } = (hasPasskey ? passkeyRegistration : passwordRegistration).safeParse(value)
+    if (data) return data
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the issues of one schema are those of another
+    ctx.issues.push(...error.issues.map((issue) => ({ ...issue, input: value }) as z.core.$ZodRawIssue))
+    return z.NEVER
+  }),
+)
+
+/** The body that asks for the options of a registration by passkey. */
+export const passkeyRegistrant = z.lazy(() => z.strictObject({ email: email() }))
+
+const MAX_NAME = 100
+
+/** The body of a new passkey: what the browser made of it, and what to call it. */
+export const newPasskey = z.lazy(() =>
+  registrationResponse.and(z.object({ name: title(MAX_NAME).optional() })),
+)
+
+/** The body that gives a passkey another name. */
+export const passkeyName = z.lazy(() => z.strictObject({ name: title(MAX_NAME) }))
 
 /** The query string of a login. */
 export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))

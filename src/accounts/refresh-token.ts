@@ -2,7 +2,7 @@ import { isUserId } from '../ids.ts'
 import { base64url } from 'jose'
 import { parse, stringify } from 'uuid'
 import type { Config } from '../config.ts'
-import { Problem } from '../problems.ts'
+import { derivedKey } from './derived-key.ts'
 
 /**
  * What a refresh token says: whose it is and of which session, the `family` secret that all tokens of that session share,
@@ -35,7 +35,7 @@ export function newRefreshToken(userId: string, session: string): RefreshToken {
  * up with one session and one token; only who has the deployment's key can tell which it is.
  */
 export async function successorOf(token: RefreshToken, config: Config): Promise<RefreshToken> {
-  const key = await rotationKey(config)
+  const key = await derivedKey(config, 'refresh token rotation')
   const secret = new Uint8Array(await crypto.subtle.sign('HMAC', key, bytesOf(token)))
   return { ...token, secret }
 }
@@ -65,27 +65,4 @@ export function decodeRefreshToken(text: string): RefreshToken | undefined {
 
 function bytesOf({ userId, session, family, secret }: RefreshToken): Uint8Array<ArrayBuffer> {
   return Uint8Array.from([...new TextEncoder().encode(userId), ...parse(session), ...family, ...secret])
-}
-
-const keys = new WeakMap<Config, CryptoKey>()
-
-/** A key of its own, derived from the one that signs, so that neither's messages mean anything to the other. */
-async function rotationKey(config: Config): Promise<CryptoKey> {
-  // The key is kept and not its promise: no request may wait for what another began.
-  const key = keys.get(config) ?? (await deriveKey(config))
-  keys.set(config, key)
-  return key
-}
-
-async function deriveKey({ signingKey }: Config): Promise<CryptoKey> {
-  const secret = signingKey instanceof Uint8Array ? signingKey : new TextEncoder().encode(signingKey?.d)
-  if (!secret.length) throw new Problem('misconfigured')
-  const algorithm = { name: 'HMAC', hash: 'SHA-256' }
-  const signing = await crypto.subtle.importKey('raw', secret, algorithm, false, ['sign'])
-  const derived = await crypto.subtle.sign(
-    'HMAC',
-    signing,
-    new TextEncoder().encode('refresh token rotation'),
-  )
-  return crypto.subtle.importKey('raw', derived, algorithm, false, ['sign'])
 }

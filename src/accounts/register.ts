@@ -1,18 +1,34 @@
 import type { Context } from 'hono'
 import { v7 as uuidv7 } from 'uuid'
+import type * as z from 'zod'
 import type { App } from '../context.ts'
+import type { Row } from '../d1/database.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
-import type { Credentials } from './bodies.ts'
+import type { Credentials, passkeyRegistration, registration } from './bodies.ts'
+import { expectedAnswer } from './passkey-options.ts'
+import { addPasskey } from './passkeys.ts'
 import { hashPassword } from './passwords.ts'
 import { inTurn } from './turns.ts'
+import { spend } from './tickets.ts'
+import { verifyRegistration } from './webauthn/ceremony.ts'
 import { accountOf, freeEmailAssertion, registerStatement, takenStatement } from './users.ts'
 
-/** `POST /register`: makes an account, and no session. Throws `email_taken`, `rate_limited`, `busy`. */
-export async function register(c: Context<App>, { email, password }: Credentials): Promise<Response> {
-  await limitAccount(c, 'register', email)
+/**
+ * `POST /register`: makes an account with a password or a passkey, and no session. Throws `email_taken`, `rate_limited`,
+ * `busy`, and for a passkey `invalid_passkey`, `passkey_taken`.
+ */
+export async function register(c: Context<App>, body: z.output<typeof registration>): Promise<Response> {
+  await limitAccount(c, 'register', body.email)
+  const row = await ('passkey' in body ? byPasskey(c, body) : byPassword(c, body))
+  if (!row) throw new Error('an insert returned no row')
+  c.header('Location', '/api/auth/me')
+  return c.json(accountOf(row), 201)
+}
+
+async function byPassword(c: Context<App>, { email, password }: Credentials): Promise<Row | undefined> {
   const database = c.get('database')
   // Looked up once it is our turn: of a hundred registrations that wait with the same e-mail only one is worth a hash.
   const hash = await inTurn(async () => {
@@ -24,7 +40,23 @@ export async function register(c: Context<App>, { email, password }: Credentials
     bind(freeEmailAssertion, { email, problem: raise('email_taken') }),
     bind(registerStatement, { [OWNER]: uuidv7(), email, hash }),
   ])
-  if (!row) throw new Error('an insert returned no row')
-  c.header('Location', '/api/auth/me')
-  return c.json(accountOf(row), 201)
+  return row
+}
+
+/** In one round trip: all that has to be known is in the passkey. */
+async function byPasskey(
+  c: Context<App>,
+  { email, passkey }: z.output<typeof passkeyRegistration>,
+): Promise<Row | undefined> {
+  const expected = expectedAnswer(c, 'registration by passkey', [email])
+  const { ticket, credential } = await verifyRegistration(passkey, expected)
+  const spending = spend(ticket, 'invalid_passkey')
+  const results = await c.get('database').batch([
+    ...spending,
+    bind(freeEmailAssertion, { email, problem: raise('email_taken') }),
+    // The passkey was made for an account of this id.
+    bind(registerStatement, { [OWNER]: ticket, email, hash: null }),
+    ...addPasskey(ticket, credential, passkey),
+  ])
+  return results[spending.length + 1]?.[0]
 }

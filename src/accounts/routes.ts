@@ -21,6 +21,7 @@ import {
 import { changePassword } from './change-password.ts'
 import { login, refuseForeignLogin } from './login.ts'
 import { authenticateLogout, logout } from './logout.ts'
+import { passkeyRoutes } from './passkey-routes.ts'
 import { refresh } from './refresh.ts'
 import { register } from './register.ts'
 import { requireAccounts } from './require-accounts.ts'
@@ -66,6 +67,8 @@ auth.post(
 auth.put('/password', requireAccounts, authenticate, limitUser, validJson(passwordChange), bookmark, (c) =>
   changePassword(c, c.req.valid('json')),
 )
+
+auth.route('/', passkeyRoutes)
 
 auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
   const account = bind(accountStatement, { [OWNER]: c.get('identity').userId })

@@ -1,4 +1,13 @@
-import { index, primaryKey, sqliteTable, text, integer } from 'drizzle-orm/sqlite-core'
+import {
+  foreignKey,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
+import { users } from '../auth/schema.ts'
 
 /** What was mailed to prove an address, until it is used: one live token of each purpose for an account. */
 export const proofs = sqliteTable(
@@ -37,3 +46,57 @@ export const guesses = sqliteTable(
     index('guesses_ends_at').on(table.ends_at),
   ],
 )
+
+/** A passkey: a WebAuthn credential of an account. */
+export const passkeys = sqliteTable(
+  'passkeys',
+  {
+    user_id: text().notNull(),
+    id: text().notNull(),
+    /** What its authenticator calls it, in base64url. */
+    credential_id: text().notNull(),
+    /** As src/accounts/webauthn/key.ts writes it. */
+    public_key: text().notNull(),
+    /** A COSE algorithm. */
+    algorithm: integer().notNull(),
+    /** How often it has signed, as it said last; zero for one that does not count. */
+    counter: integer().notNull(),
+    /** Whether it may be copied between devices, which never changes. */
+    backup_eligible: integer({ mode: 'boolean' }).notNull(),
+    /** How browsers reach its authenticator, as JSON. */
+    transports: text().notNull(),
+    name: text().notNull(),
+    created_at: text().notNull(),
+    last_used_at: text(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.user_id, table.id] }),
+    foreignKey({ columns: [table.user_id], foreignColumns: [users.id] }),
+    uniqueIndex('passkeys_credential_id').on(table.credential_id),
+  ],
+)
+
+/** Who an account is at a provider: the provider's issuer and its subject there, never an e-mail. */
+export const identities = sqliteTable(
+  'identities',
+  {
+    user_id: text().notNull(),
+    id: text().notNull(),
+    issuer: text().notNull(),
+    subject: text().notNull(),
+    /** The provider's id in the settings when it was added. */
+    provider: text().notNull(),
+    /** What the provider called it then, for its owner to tell it from another. */
+    label: text(),
+    created_at: text().notNull(),
+    last_used_at: text(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.user_id, table.id] }),
+    foreignKey({ columns: [table.user_id], foreignColumns: [users.id] }),
+    uniqueIndex('identities_issuer_subject').on(table.issuer, table.subject),
+  ],
+)
+
+/** Tickets (src/accounts/tickets.ts) that were used, until they are too old to be used again. */
+export const spentTickets = sqliteTable('spent_tickets', { id: text().primaryKey() })

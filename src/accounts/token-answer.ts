@@ -12,6 +12,8 @@ interface Issue {
   secondsLeft: number
   /** Whether the tokens go into cookies, where no script can read them. */
   cookies: boolean
+  /** 200 unless it made something. */
+  status?: 200 | 201 | undefined
 }
 
 /** Answers with a new access token and the refresh token (RFC 6749 §5.1), or with both as cookies and neither in the body. */
@@ -21,8 +23,8 @@ export async function answerTokens(c: Context<App>, issue: Issue): Promise<Respo
   const seconds = config.ACCESS_TOKEN_TTL
   const common = { token_type: 'bearer', expires_in: seconds }
   if (!issue.cookies) {
-    return c.json({ access_token: token, ...common, refresh_token: issue.refreshToken })
+    return c.json({ access_token: token, ...common, refresh_token: issue.refreshToken }, issue.status)
   }
   setTokenCookies(c, { token, seconds }, { token: issue.refreshToken, seconds: issue.secondsLeft })
-  return c.json(common)
+  return c.json(common, issue.status)
 }

@@ -1,4 +1,12 @@
-import { foreignKey, index, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import {
+  foreignKey,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
 
 /** The accounts kept here. A user of an outside identity provider has none. */
 export const users = sqliteTable(
@@ -39,6 +47,8 @@ export const sessions = sqliteTable(
     expires_at: text().notNull(),
     /** `expires_at`, or earlier when nobody refreshes until then. */
     ends_at: text().notNull(),
+    /** How long it lives unused, in seconds, where that is not what the settings say: a guest's. */
+    idle_ttl: integer(),
   },
   (table) => [
     primaryKey({ columns: [table.user_id, table.id] }),

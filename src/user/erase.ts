@@ -1,4 +1,4 @@
-import { guesses, proofs } from '../accounts/schema.ts'
+import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
 import { activity, sessions, users } from '../auth/schema.ts'
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
@@ -24,6 +24,8 @@ export function eraseFor(resources: readonly Resource[]): Hono<App> {
       proofs,
       guesses,
       activity,
+      passkeys,
+      identities,
     ]
     return [
       // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.

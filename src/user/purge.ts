@@ -3,6 +3,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import { noCost, openDatabase } from '../d1/database.ts'
 import { log } from '../log.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
+import { forgetTicketsStatement } from '../accounts/tickets.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
 import { Problem } from '../problems.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
@@ -24,7 +25,12 @@ export async function purge(resources: readonly Resource[], binding: D1Database)
   const sweeps = resources.map((resource) =>
     removal(resources, resource, expiredRows(resource)).map(compileUnscoped),
   )
-  for (const statements of [...sweeps, [forgetStatement], [purgeSessionsStatement]]) {
+  for (const statements of [
+    ...sweeps,
+    [forgetStatement],
+    [purgeSessionsStatement],
+    [forgetTicketsStatement],
+  ]) {
     try {
       await database.batch(statements.map((statement) => bind(statement, { expired })))
     } catch (error) {

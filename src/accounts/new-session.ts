@@ -1,0 +1,59 @@
+import type { Context } from 'hono'
+import { v7 as uuidv7 } from 'uuid'
+import { readConfig } from '../config.ts'
+import type { App, Role } from '../context.ts'
+import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
+import { sha256 } from '../sha256.ts'
+import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
+import { startStatement } from './sessions.ts'
+import { answerTokens } from './token-answer.ts'
+
+const USER_AGENT_LENGTH = 255
+
+/** A session that is about to start. */
+export interface NewSession {
+  id: string
+  /** Starts it, in the batch that proves who it is for. */
+  statements: readonly BoundStatement[]
+  /** Answers with its tokens once that batch is done. */
+  answer: (role: Role, status?: 200 | 201) => Promise<Response>
+}
+
+/** How long a session lives, in seconds: at most, and unused. */
+export interface Lifetime {
+  ttl: number
+  idle: number
+}
+
+/** Prepares a session of this user, for whichever way of logging in; by default it lives as long as the settings say. */
+export async function newSession(
+  c: Context<App>,
+  userId: string,
+  cookies: boolean,
+  lifetime?: Lifetime,
+): Promise<NewSession> {
+  const config = readConfig(c.env)
+  const { ttl, idle } = lifetime ?? { ttl: config.SESSION_TTL, idle: config.SESSION_IDLE_TTL }
+  const token = newRefreshToken(userId, uuidv7())
+  const start = bind(startStatement, {
+    [OWNER]: userId,
+    session: token.session,
+    family: await sha256(token.family),
+    token: await sha256(token.secret),
+    agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
+    ttl,
+    idle,
+  })
+  return {
+    id: token.session,
+    statements: [start],
+    answer: (role, status) =>
+      answerTokens(c, {
+        identity: { userId, role, sessionId: token.session },
+        refreshToken: encodeRefreshToken(token),
+        secondsLeft: ttl,
+        cookies,
+        status,
+      }),
+  }
+}
