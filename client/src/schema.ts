@@ -402,6 +402,7 @@ export interface components {
         | '/docs/problems#invalid_token'
         | '/docs/problems#session_ended'
         | '/docs/problems#invalid_credentials'
+        | '/docs/problems#passkey_refused'
         | '/docs/problems#invalid_refresh_token'
         | '/docs/problems#foreign_origin'
         | '/docs/problems#admin_only'
@@ -412,6 +413,9 @@ export interface components {
         | '/docs/problems#accounts_off'
         | '/docs/problems#method_not_allowed'
         | '/docs/problems#email_taken'
+        | '/docs/problems#passkey_taken'
+        | '/docs/problems#too_many_passkeys'
+        | '/docs/problems#last_way_in'
         | '/docs/problems#id_taken'
         | '/docs/problems#key_used'
         | '/docs/problems#row_gone'
@@ -420,6 +424,7 @@ export interface components {
         | '/docs/problems#body_too_large'
         | '/docs/problems#not_json'
         | '/docs/problems#invalid_body'
+        | '/docs/problems#invalid_passkey'
         | '/docs/problems#invalid_query'
         | '/docs/problems#key_reused'
         | '/docs/problems#rate_limited'
@@ -933,7 +938,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) · Session ended (`session_ended`) · Invalid credentials (`invalid_credentials`) · Invalid refresh token (`invalid_refresh_token`) */
+    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) · Session ended (`session_ended`) · Invalid credentials (`invalid_credentials`) · Passkey refused (`passkey_refused`) · Invalid refresh token (`invalid_refresh_token`) */
     Problem401: {
       headers: {
         'WWW-Authenticate': components['headers']['WWW-Authenticate']
@@ -1003,7 +1008,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description E-mail taken (`email_taken`) · Id taken (`id_taken`) · Key in use (`key_used`) */
+    /** @description E-mail taken (`email_taken`) · Passkey taken (`passkey_taken`) · Too many passkeys (`too_many_passkeys`) · Last way in (`last_way_in`) · Id taken (`id_taken`) · Key in use (`key_used`) */
     Problem409: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1079,7 +1084,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Invalid body (`invalid_body`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
+    /** @description Invalid body (`invalid_body`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
     Problem422: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
