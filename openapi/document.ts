@@ -2,6 +2,7 @@ import type { Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
 import { accountPaths, accountSchemas, SECURITY_SCHEMES } from './accounts.ts'
 import { merged, type Json } from './json.ts'
+import { eventsPath, liveMessageSchema } from './live.ts'
 import { PARAMETERS } from './parameters.ts'
 import { changesPath, pathOf, pathsOf, servicePaths, verbItem } from './paths.ts'
 import { HEADERS, PROBLEM, problemResponses } from './responses.ts'
@@ -35,6 +36,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       ...merged(resources.map(pathsOf)),
       ...Object.fromEntries(verbs.map((verb) => [pathOf(verb.resource, verb.path), verbItem(verb)])),
       ...changesPath(),
+      ...eventsPath(),
       ...accountPaths(),
       ...servicePaths(),
     },
@@ -46,6 +48,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       schemas: {
         Problem: PROBLEM,
         Changes: changesSchema(resources),
+        LiveMessage: liveMessageSchema(resources),
         ...accountSchemas(resources),
         ...merged(resources.map(schemasOf)),
       },

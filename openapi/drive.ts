@@ -36,8 +36,12 @@ export interface Deployment {
 /** What no operation can be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
 const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
 
-/** Whether a client can bring about an answer. Only a deployment that keeps no accounts has no `/api/auth`. */
+/**
+ * Whether a client can bring about an answer, and read it to its end. Only a deployment that keeps no accounts has no
+ * `/api/auth`; and live changes are endless, or switched off.
+ */
 export function isInReach({ path }: Operation, status: number): boolean {
+  if (path.endsWith('/events')) return [401, 403, 406].includes(status)
   return !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/\w+$/.test(path))
 }
 

@@ -20,6 +20,8 @@ import { limitUser } from './http/rate-limit.ts'
 import { requestId } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { securityHeaders } from './http/security-headers.ts'
+import { announce } from './live/announce.ts'
+import { events } from './live/events.ts'
 import type { Resource } from './engine/resource.ts'
 import { routesFor, type Verb } from './engine/routes.ts'
 
@@ -34,7 +36,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.route('/', health)
   app.route('/', jwks)
 
-  app.use('/api/*', noStore, bodyLimit)
+  app.use('/api/*', noStore, bodyLimit, announce)
   app.route('/api/auth', auth)
   app.route('/api/admin', admin)
   app.use('/api/*', authenticate)
@@ -42,6 +44,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.route('/api/:user_id', eraseFor(resources))
   app.route('/api/:user_id/export', exportFor(resources))
   app.route('/api/:user_id/changes', changesFor(resources))
+  app.route('/api/:user_id/events', events)
   for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
   for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))
 

@@ -46,6 +46,7 @@ export function settingsFor(development: boolean) {
     PASSKEY_RP_ID: domain().describe(
       'the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both',
     ),
+    LIVE: onOff('on').describe('`off` takes live changes away: `/events` is a 404, and nothing is announced'),
     RATE_LIMITS: onOff('on')
       .refine((on) => on || development, 'can be off in development only')
       .describe('`off` switches the rate limits of `wrangler.toml` off, in development only'),
@@ -63,8 +64,10 @@ export type Settings = { [Name in keyof Schema['shape']]?: string }
 /** The rate limits' bindings, which a deployment may lack. */
 export type Limiter = 'USER_LIMIT' | 'ACCOUNT_LIMIT' | 'ADDRESS_LIMIT'
 
-/** What the Worker is given: the D1 binding, the rate limits and the settings. */
-export type Bindings = Omit<Cloudflare.Env, Limiter> & Partial<Pick<Cloudflare.Env, Limiter>> & Settings
+/** What the Worker is given: the D1 binding, the rate limits, the hubs and the settings. */
+export type Bindings = Omit<Cloudflare.Env, Limiter | 'HUB'> &
+  Partial<Pick<Cloudflare.Env, Limiter | 'HUB'>> &
+  Settings
 
 /** The settings after they were read and checked, each under its name, and what follows from several of them. */
 export interface Config extends Readonly<z.output<Schema>> {

@@ -28,11 +28,15 @@ export interface App {
     requestId: string
     cost: Cost
     identity: Identity
+    /** When the caller's token expires, in seconds since 1970. */
+    expires: number
     /** The user whose rows this request may touch: the `{user_id}` of the path, once it is proved to be the caller's. */
     owner: string
     /** What must hold for every batch of the request, in the order it is checked. */
     guards: readonly Guard[]
     database: Database
+    /** Whether the request has erased the owner and all that it owned. */
+    erased: boolean
     problem: ProblemType
     /** What makes this request a security event, although it succeeds. */
     security: SecurityEvent

@@ -52,6 +52,11 @@ export const problemTypes = {
     'This deployment keeps no accounts: its tokens come from an identity provider.',
   ],
   method_not_allowed: [405, 'Method not allowed', 'This path answers other methods: see the `Allow` header.'],
+  not_acceptable: [
+    406,
+    'Not acceptable',
+    'Live changes come by WebSocket (`Upgrade: websocket`), or with `Accept: text/event-stream`.',
+  ],
   email_taken: [409, 'E-mail taken', 'There is an account with this e-mail already.'],
   passkey_taken: [409, 'Passkey taken', 'This passkey belongs to an account already.'],
   too_many_passkeys: [

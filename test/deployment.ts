@@ -5,7 +5,10 @@ import type { Bindings, Limiter, Settings } from '../src/config.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { answerOf, requestOf, type Json, type Parts } from './client.ts'
 
-type Overrides = { [Name in keyof Settings]?: string | undefined } & { DB?: D1Database } & {
+type Overrides = { [Name in keyof Settings]?: string | undefined } & {
+  DB?: D1Database
+  HUB?: Bindings['HUB'] | undefined
+} & {
   [Name in Limiter]?: RateLimit | undefined
 }
 

@@ -20,6 +20,8 @@ export interface Session {
 const GRACE = 10
 
 const mine = sql`${sessions.user_id} = ${slot(OWNER)}`
+/** What every statement that ends sessions returns of each, so that its live connections end too. */
+const ended = sql`user_id, id`
 
 /** Starts a session: placeholders `session`, `family`, `token`, `agent`, and `ttl` and `idle` in seconds. */
 export const startStatement =
@@ -41,7 +43,7 @@ const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('
  * any token of a session that has expired, whose owner may have been away for too long.
  */
 export const reuseStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING id`,
+  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING ${ended}`,
 )
 
 /** The account behind an exchanged token; none when it was refused. */
@@ -51,23 +53,25 @@ export const refreshedStatement =
 
 /** Ends the session of a refresh token, current or not. */
 export const endByTokenStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}`,
+  sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')} RETURNING ${ended}`,
 )
 
 /** Ends every session of a refresh token's user. */
 export const endAllByTokenStatement =
   compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND EXISTS (SELECT 1 FROM ${sessions}
-    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')})`)
+    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}) RETURNING ${ended}`)
 
 /** Ends one session. */
-export const endStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING id`)
+export const endStatement = compileOwned(
+  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING ${ended}`,
+)
 
 /** Ends all of the owner's sessions. */
-export const endAllStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine}`)
+export const endAllStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} RETURNING ${ended}`)
 
 /** Ends all sessions but one. */
 export const endOthersStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')}`,
+  sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')} RETURNING ${ended}`,
 )
 
 /** The owner's sessions, newest first, from after the placeholder `after`; one more than a page. */

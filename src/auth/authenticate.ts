@@ -1,12 +1,15 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig } from '../config.ts'
-import type { App, Identity } from '../context.ts'
+import type { App } from '../context.ts'
+import { subprotocols, wantsWebSocket } from '../http/websocket.ts'
 import { Problem } from '../problems.ts'
 import { accessCookie } from './cookies.ts'
 import { requireAllowedOrigin } from './origin.ts'
 import { sessionGuard } from './session-guard.ts'
-import { invalidToken, verifyToken } from './tokens.ts'
+import { invalidToken, verifyToken, type Verified } from './tokens.ts'
+
+const BEARER = 'bearer.'
 
 /**
  * Puts the verified caller into `c.var.identity`. Throws `missing_credentials` or `invalid_token` (RFC 6750),
@@ -22,20 +25,22 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
 })
 
 /** Makes a verified caller this request's; every batch then checks that the session of its token, if any, has not ended. */
-export function admit(c: Context<App>, identity: Identity): void {
+export function admit(c: Context<App>, { expires, ...identity }: Verified): void {
   c.set('identity', identity)
+  c.set('expires', expires)
   const { userId, sessionId } = identity
   if (sessionId) c.set('guards', [sessionGuard(userId, sessionId, isSafe(c.req.method))])
 }
 
 /**
- * The caller by the access token in the `Authorization` header or, only where there is no such header, in the cookie:
- * then a method that changes something needs an allowed `Origin`, since a browser sends cookies whoever asks. Undefined
- * when neither is sent. Throws like {@link authenticate}.
+ * The caller by the access token in the `Authorization` header (a WebSocket: or in a subprotocol) or, only where there is
+ * none, in the cookie: then a method that changes something, and a WebSocket, needs an allowed `Origin`, since browsers
+ * attach cookies to any page's requests. Undefined when neither is sent. Throws like {@link authenticate}.
  */
-export async function identify(c: Context<App>): Promise<Identity | undefined> {
+export async function identify(c: Context<App>): Promise<Verified | undefined> {
   const config = readConfig(c.env)
-  const authorization = c.req.header('Authorization')
+  const upgrade = wantsWebSocket(c)
+  const authorization = c.req.header('Authorization') ?? (upgrade ? bearerProtocol(c) : undefined)
   if (authorization !== undefined) {
     if (!/^bearer\b/i.test(authorization)) throw new Problem('missing_credentials')
     const [, token] = /^bearer(?: +(.*))?$/i.exec(authorization) ?? []
@@ -44,8 +49,14 @@ export async function identify(c: Context<App>): Promise<Identity | undefined> {
   }
   const cookie = accessCookie(c)
   if (cookie === undefined) return undefined
-  if (!isSafe(c.req.method)) requireAllowedOrigin(c)
+  if (!isSafe(c.req.method) || upgrade) requireAllowedOrigin(c)
   return verifyToken(cookie, config)
+}
+
+/** The token that a browser's WebSocket carries as the subprotocol `bearer.<token>`, having no headers, as one. */
+function bearerProtocol(c: Context<App>): string | undefined {
+  const protocol = subprotocols(c).find((offered) => offered.startsWith(BEARER))
+  return protocol === undefined ? undefined : `Bearer ${protocol.slice(BEARER.length)}`
 }
 
 /** Whether a method only reads (RFC 9110 §9.2.1). */

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { NOW } from '../d1/clock.ts'
 import type { Guard } from '../d1/database.ts'
 import { assertion, raise } from '../d1/assertion.ts'
-import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { bind, compileOwned, OWNER, slot, type BoundStatement } from '../d1/statement.ts'
 import { sessions } from './schema.ts'
 
 /** The session of the placeholder `session` is one of the owner's that has not ended. */
@@ -11,6 +11,7 @@ export const isLiveSession = sql`${sessions.user_id} = ${slot(OWNER)} AND ${sess
 
 const live = sql`SELECT 1 FROM ${sessions} WHERE ${isLiveSession}`
 const liveStatement = compileOwned(live)
+const endStatement = compileOwned(sql`SELECT ends_at FROM ${sessions} WHERE ${isLiveSession}`)
 const liveAssertion = compileOwned(assertion(sql`EXISTS (${live})`))
 
 /**
@@ -21,4 +22,9 @@ export function sessionGuard(userId: string, session: string, reads: boolean): G
   const values = { [OWNER]: userId, session, problem: raise('session_ended') }
   const statement = bind(reads ? liveStatement : liveAssertion, values)
   return { statement, problem: 'session_ended', selects: reads }
+}
+
+/** A query for the `ends_at` of a session; no row when it has ended. */
+export function sessionEnd(userId: string, session: string): BoundStatement {
+  return bind(endStatement, { [OWNER]: userId, session })
 }

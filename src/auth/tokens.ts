@@ -22,11 +22,14 @@ const LAST_SECOND = 253_402_300_799
 /** The media type of an access token (RFC 9068 §2.1). */
 const ACCESS_TOKEN = 'at+jwt'
 
+/** Whom a token names, and when it expires, in seconds since 1970. */
+export type Verified = Identity & { expires: number }
+
 /**
  * Verifies an access token: a JWS in compact form (RFC 7515) by a trusted issuer, whose claims hold now (RFC 7519,
  * RFC 8725). Throws `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
  */
-export async function verifyToken(token: string, config: Config): Promise<Identity> {
+export async function verifyToken(token: string, config: Config): Promise<Verified> {
   if (!isCanonical(token)) throw invalidToken('it is not a signed token')
   const { own, payload, protectedHeader } = await verifySignature(token, config)
   const { sub, exp, iat, sid, role } = payload
@@ -36,7 +39,7 @@ export async function verifyToken(token: string, config: Config): Promise<Identi
   if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
   const sessionId = own ? sid : undefined
   if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
-  return { userId: sub, role: roleOf(role), sessionId }
+  return { userId: sub, role: roleOf(role), sessionId, expires: exp }
 }
 
 /**

@@ -37,6 +37,13 @@ export interface BatchOptions {
   repeatable?: boolean
 }
 
+/** What a committed statement wrote: its verb, its table, and the rows that it returned. */
+export interface Written {
+  verb: string
+  table: string
+  rows: readonly Row[]
+}
+
 /** One request's way to D1. */
 export interface Database {
   /**
@@ -45,7 +52,12 @@ export interface Database {
    * nothing of the batch is stored, except after the last two, where it is not known.
    */
   batch(statements: readonly BoundStatement[], options?: BatchOptions): Promise<Row[][]>
+  /** What this request has committed so far, in that order; writes that return no rows are left out. */
+  written(): readonly Written[]
 }
+
+/** The verb and the table of a statement that writes, as Drizzle spells it. */
+const WRITE = /^(INSERT|UPDATE|DELETE)\b[^"]*"(\w+)"/
 
 /** How long D1 may take to answer, all tries together, in milliseconds. */
 const DEADLINE = 5_000
@@ -62,6 +74,8 @@ export function openDatabase(
   cost: Cost,
   guards: readonly Guard[] = [],
 ): Database {
+  const written: Written[] = []
+
   async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
     cost.batches += 1
     try {
@@ -72,6 +86,10 @@ export function openDatabase(
         cost.rowsWritten += meta.rows_written
         cost.workMs += meta.duration
       }
+      results.forEach(({ results: rows }, at) => {
+        const [, verb, table] = (rows.length && WRITE.exec(statements[at]?.sql ?? '')) || []
+        if (verb && table) written.push({ verb, table, rows })
+      })
       return results.map(({ results: rows }) => rows)
     } catch (error) {
       const problem = asProblem(error)
@@ -97,6 +115,7 @@ export function openDatabase(
         cost.ms += performance.now() - started
       }
     },
+    written: () => written,
   }
 }
 

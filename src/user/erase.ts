@@ -38,6 +38,7 @@ export function eraseFor(resources: readonly Resource[]): Hono<App> {
   erase.delete('/', async (c) => {
     const owner = c.get('owner')
     await c.get('database').batch(statements().map((statement) => bind(statement, { [OWNER]: owner })))
+    c.set('erased', true)
     if (owner === c.get('identity').userId) clearTokenCookies(c)
     return c.body(null, 204)
   })

@@ -1,6 +1,8 @@
 import { NOW, NOW_MS } from '../d1/clock.ts'
 import { sql, type SQL } from 'drizzle-orm'
-import { noCost, openDatabase } from '../d1/database.ts'
+import { noCost, openDatabase, type Written } from '../d1/database.ts'
+import type { Bindings } from '../config.ts'
+import { announceWritten } from '../live/announce.ts'
 import { log } from '../log.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
@@ -15,35 +17,60 @@ const BATCH = 200
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
  * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Then forgets the
- * Idempotency-Keys that are too old to be replayed, and the sessions that have ended. Run by the cron trigger.
+ * Idempotency-Keys that are too old to be replayed, and the sessions that have ended, and tells the live connections of
+ * the owners. Run by the cron trigger.
  */
-export async function purge(resources: readonly Resource[], binding: D1Database): Promise<void> {
+export async function purge(resources: readonly Resource[], env: Bindings): Promise<void> {
   const cost = noCost()
-  const database = openDatabase(binding, cost)
+  const database = openDatabase(env.DB, cost)
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
   const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
-  const sweeps = resources.map((resource) =>
-    removal(resources, resource, expiredRows(resource)).map(compileUnscoped),
-  )
-  for (const statements of [
-    ...sweeps,
-    [forgetStatement],
-    [purgeSessionsStatement],
-    [forgetTicketsStatement],
-  ]) {
+  const sweeps = resources.map((resource) => {
+    const rows = expiredRows(resource)
+    const touched = touchedBy(resources, resource)
+    const statements = removal(resources, resource, rows)
+    // Before the last statement, which removes what `rows` finds the owners by.
+    statements.splice(-1, 0, ...touched.map((one) => newestRevisions(one, rows)))
+    return { statements: statements.map(compileUnscoped), touched }
+  })
+  const chores = [forgetStatement, purgeSessionsStatement, forgetTicketsStatement].map((statement) => ({
+    statements: [statement],
+    touched: [],
+  }))
+  const written: Written[] = []
+  for (const { statements, touched } of [...sweeps, ...chores]) {
     try {
-      await database.batch(statements.map((statement) => bind(statement, { expired })))
+      const results = await database.batch(statements.map((statement) => bind(statement, { expired })))
+      const newest = results.slice(-1 - touched.length, -1)
+      newest.forEach((rows, at) => written.push({ verb: 'DELETE', table: touched[at]?.name ?? '', rows }))
     } catch (error) {
       // The next run tries again; what one resource is stuck on must not keep the others.
       log('error', { event: 'purge_failed', error: error instanceof Problem ? error.type : 'unknown' })
     }
   }
+  await announceWritten(env, written)
   log('info', { event: 'purge', rows_read: cost.rowsRead, rows_written: cost.rowsWritten, db_ms: cost.ms })
 }
 
 function expiredRows({ table }: Resource): SQL {
   return sql`SELECT ${table.user_id}, ${table.id} FROM ${table}
     WHERE ${table.deleted_at} <= ${sql.placeholder('expired')} ORDER BY ${table.deleted_at} LIMIT ${sql.raw(String(BATCH))}`
+}
+
+/** The collections in which removing rows of a resource changes something: it, those under it, and those that refer to either. */
+function touchedBy(resources: readonly Resource[], resource: Resource): Resource[] {
+  const removed = [resource]
+  for (const above of removed) removed.push(...resources.filter(({ parent }) => parent?.resource === above))
+  const referring = resources.filter(({ references }) =>
+    references.some(({ table }) => removed.some((one) => one.table === table)),
+  )
+  return [...new Set([...removed, ...referring])]
+}
+
+/** The last revision that each owner of `rows` has in a collection; a seek for each row. */
+function newestRevisions({ table }: Resource, rows: SQL): SQL {
+  return sql`SELECT DISTINCT user_id, (SELECT max(revision) FROM ${table} WHERE ${table.user_id} = expired.user_id) AS revision
+    FROM (${rows}) AS expired`
 }
 
 /**
