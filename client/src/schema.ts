@@ -365,6 +365,30 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/events': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * Hear of changes at once
+     * @description A WebSocket (RFC 6455) or, with `Accept: text/event-stream`, server-sent events. Every message is a `LiveMessage`: `ready` first, then `changed` after each committed write of the user, whoever made it. A hint has no data: ask `/changes`, unless you have those revisions already. Hints may be merged and one may be lost, so ask on connecting too, and every few minutes.
+     *
+     *     A browser sends its token as a subprotocol: `new WebSocket(url, ["freehold", "bearer." + token])`. With cookies the `Origin` must be an allowed one. Send `ping` for a `pong`, and nothing else.
+     *
+     *     The server closes with 1003 (only ping is understood), 4401 (the session has ended), 4410 (the account was erased), 4429 (too many connections). An event stream then ends with an event `close`, which has the same code and reason.
+     */
+    get: operations['events']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/export': {
     parameters: {
       query?: never
@@ -412,6 +436,7 @@ export interface components {
         | '/docs/problems#no_account'
         | '/docs/problems#accounts_off'
         | '/docs/problems#method_not_allowed'
+        | '/docs/problems#not_acceptable'
         | '/docs/problems#email_taken'
         | '/docs/problems#passkey_taken'
         | '/docs/problems#too_many_passkeys'
@@ -469,6 +494,23 @@ export interface components {
       /** @description Whether to ask again at once. */
       has_more: boolean
     }
+    LiveMessage:
+      | {
+          /** @constant */
+          type: 'ready'
+        }
+      | {
+          /** @constant */
+          type: 'changed'
+          /** @description Send it as `x-d1-bookmark` to read what was written; null where there are no replicas. */
+          bookmark: string | null
+          /** @description The highest revision of each collection that has changed. */
+          revisions: {
+            projects?: number
+            tasks?: number
+            comments?: number
+          }
+        }
     Registration: {
       /** Format: email */
       email: string
@@ -997,6 +1039,20 @@ export interface components {
     Problem405: {
       headers: {
         Allow: components['headers']['Allow']
+        'X-Request-Id': components['headers']['X-Request-Id']
+        'Server-Timing': components['headers']['Server-Timing']
+        'x-d1-rows-read': components['headers']['x-d1-rows-read']
+        'x-d1-rows-written': components['headers']['x-d1-rows-written']
+        'x-d1-bookmark': components['headers']['x-d1-bookmark']
+        [name: string]: unknown
+      }
+      content: {
+        'application/problem+json': components['schemas']['Problem']
+      }
+    }
+    /** @description Not acceptable (`not_acceptable`) */
+    Problem406: {
+      headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
         'Server-Timing': components['headers']['Server-Timing']
         'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -3293,6 +3349,56 @@ export interface operations {
       403: components['responses']['Problem403']
       410: components['responses']['Problem410']
       422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
+      500: components['responses']['Problem500']
+      503: components['responses']['Problem503']
+      504: components['responses']['Problem504']
+    }
+  }
+  events: {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description The WebSocket is open. */
+      101: {
+        headers: {
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content?: never
+      }
+      /** @description The stream is open. */
+      200: {
+        headers: {
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content: {
+          /**
+           * @example data: {"type":"ready"}
+           *
+           *     data: {"type":"changed","bookmark":null,"revisions":{"tasks":1795165200001}}
+           */
+          'text/event-stream': string
+        }
+      }
+      401: components['responses']['Problem401']
+      403: components['responses']['Problem403']
+      404: components['responses']['Problem404']
+      406: components['responses']['Problem406']
       429: components['responses']['Problem429']
       500: components['responses']['Problem500']
       503: components['responses']['Problem503']
