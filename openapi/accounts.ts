@@ -6,6 +6,7 @@ import {
   passwordGrant,
   passwordRegistration,
   refreshBody,
+  refreshGrant,
 } from '../src/accounts/bodies.ts'
 import type { Session } from '../src/accounts/sessions.ts'
 import type { Account } from '../src/accounts/users.ts'
@@ -36,7 +37,7 @@ export function accountPaths(): Json {
     '/api/auth/login': {
       post: operation('login', 'Log in', {
         description:
-          'By JSON, or by the form of OAuth 2.0’s password grant (RFC 6749 §4.3). With `cookie=true` the tokens come as HttpOnly ' +
+          'By JSON, or by a form of OAuth 2.0: the password grant (RFC 6749 §4.3), or a refresh (§6). With `cookie=true` the tokens come as HttpOnly ' +
           'cookies and not in the body; requests that change something then need an allowed `Origin`.',
         security: [],
         parameters: [
@@ -46,7 +47,9 @@ export function accountPaths(): Json {
           required: true,
           content: {
             'application/json': { schema: ref('schemas', 'Credentials') },
-            [FORM]: { schema: ref('schemas', 'PasswordGrant') },
+            [FORM]: {
+              schema: { oneOf: [ref('schemas', 'PasswordGrant'), ref('schemas', 'RefreshGrant')] },
+            },
           },
         },
         responses: {
@@ -61,7 +64,13 @@ export function accountPaths(): Json {
           'Exchanges a refresh token, from the body or the cookie, for a new pair. A token is good for one exchange; for ten ' +
           'seconds after it, it gets the same result again, and later its use ends the session.',
         security: [{ cookie: [] }, {}],
-        requestBody: json('Refresh', false),
+        requestBody: {
+          required: false,
+          content: {
+            'application/json': { schema: ref('schemas', 'Refresh') },
+            [FORM]: { schema: ref('schemas', 'RefreshGrant') },
+          },
+        },
         responses: { ...tokens('A new pair.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
       }),
     },
@@ -175,6 +184,7 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     Credentials: schemaOf(credentials),
     PasswordGrant: schemaOf(passwordGrant),
     Refresh: schemaOf(refreshBody),
+    RefreshGrant: schemaOf(refreshGrant),
     Logout: schemaOf(logoutBody),
     PasswordChange: schemaOf(passwordChange),
     Account: schemaOf(account),

@@ -84,7 +84,7 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
     const { access_token, refresh_token } = pair.parse(succeeded(await post('/api/auth/login', given)))
     return {
       headers: open ? {} : bearer(access_token),
-      given: { ...given, 'refresh_token?': () => refresh_token },
+      given: { ...given, 'refresh_token?': () => refresh_token, refresh_token: () => refresh_token },
     }
   }
 

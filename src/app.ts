@@ -1,6 +1,5 @@
 import { onError, notFound } from './http/on-error.ts'
 import { Hono } from 'hono'
-import { getPath } from 'hono/utils/url'
 import { admin } from './accounts/admin.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { jwks } from './auth/jwks.ts'
@@ -18,6 +17,8 @@ import { cost } from './http/cost.ts'
 import { noStore } from './http/no-store.ts'
 import { limitUser } from './http/rate-limit.ts'
 import { requestId } from './http/request-id.ts'
+import { routedPath } from './http/routed-path.ts'
+import { reserveIds } from './ids.ts'
 import { requestLog } from './http/request-log.ts'
 import { securityHeaders } from './http/security-headers.ts'
 import { announce } from './live/announce.ts'
@@ -27,16 +28,17 @@ import { routesFor, type Verb } from './engine/routes.ts'
 
 /** The whole pipeline, in the order a request meets it. */
 export function createApp(resources: readonly Resource[], verbs: readonly Verb[]): Hono<App> {
-  // The pinned version is an alias: /api/v1/… is routed as /api/….
-  const app = new Hono<App>({ getPath: (request) => getPath(request).replace(/^\/api\/v1(?=\/|$)/, '/api') })
+  const collections = resources.map(({ name }) => name)
+  reserveIds(collections)
+  const app = new Hono<App>({ getPath: routedPath(collections) })
   app.onError(onError)
   app.notFound(notFound)
 
-  app.use(requestId, requestLog, cost, securityHeaders, cors)
+  app.use(requestId, requestLog, cost, securityHeaders, noStore, cors)
   app.route('/', health)
   app.route('/', jwks)
 
-  app.use('/api/*', noStore, bodyLimit, announce)
+  app.use('/api/*', bodyLimit, announce)
   app.route('/api/auth', auth)
   app.route('/api/admin', admin)
   app.use('/api/*', authenticate)

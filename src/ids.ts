@@ -2,9 +2,17 @@
 export const UUID_V7 = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/
 
 /** Words that paths and tokens use for something else than a user. */
-const RESERVED = new Set(['me', 'v1', 'auth', 'admin'])
+const reserved = new Set(['me', 'v1', 'auth', 'admin', 'teams', 'invitations'])
 
-/** Whether a text can be a user's id: 1–128 of `A–Z a–z 0–9 . _ ~ : @ | -`, and not a reserved word. */
+/** Takes the names of collections from the ids of users: `/api/tasks` is the caller's own. */
+export function reserveIds(collections: readonly string[]): void {
+  for (const name of collections) reserved.add(name)
+}
+
+/**
+ * Whether a text can be a user's id: 1–128 of `A–Z a–z 0–9 . _ ~ : @ | -`, not a reserved word, and not a team's id, which
+ * begins with `team-`.
+ */
 export function isUserId(text: string): boolean {
-  return /^[\w.~:@|-]{1,128}$/.test(text) && !RESERVED.has(text)
+  return /^(?!team-)[\w.~:@|-]{1,128}$/.test(text) && !reserved.has(text)
 }

@@ -10,6 +10,16 @@ export const problemTypes = {
     'Malformed Idempotency-Key',
     'An `Idempotency-Key` is 1–255 visible ASCII characters.',
   ],
+  unsupported_grant_type: [
+    400,
+    'Unsupported grant type',
+    'The form of a login takes `grant_type` `password` or `refresh_token`, that of a refresh `refresh_token`.',
+  ],
+  invalid_request: [
+    400,
+    'Invalid request',
+    'Some fields of the form are missing or not valid: see `errors`.',
+  ],
   missing_credentials: [
     401,
     'Credentials required',
@@ -84,6 +94,7 @@ export const problemTypes = {
   ],
   body_too_large: [413, 'Body too large', 'A body may hold at most 65 536 bytes.'],
   not_json: [415, 'Not JSON', 'Send the body as `application/json`.'],
+  encoded_body: [415, 'Encoded body', 'Send the body as it is, without a `Content-Encoding`.'],
   invalid_body: [
     422,
     'Invalid body',

@@ -97,10 +97,10 @@ describe('login', () => {
     expect((await form({ username: email, password: PASSWORD })).status).toBe(200)
     expect(problemOf(await form({ ...sent, password: 'wrong' }))).toEqual([401, 'invalid_credentials'])
     expect(problemOf(await form({ ...sent, grant_type: 'client_credentials' }))).toEqual([
-      422,
-      'invalid_body',
+      400,
+      'unsupported_grant_type',
     ])
-    expect(problemOf(await form({ username: email }))).toEqual([422, 'invalid_body'])
+    expect(problemOf(await form({ username: email }))).toEqual([400, 'invalid_request'])
   })
 
   test('takes no field of a form twice', async () => {
@@ -111,7 +111,7 @@ describe('login', () => {
       body: fields.toString(),
       headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
     })
-    expect(problemOf(answer)).toEqual([422, 'invalid_body'])
+    expect(problemOf(answer)).toEqual([400, 'invalid_request'])
     expect(answer.body.errors).toEqual([{ path: 'password', code: 'repeated', message: 'must come once' }])
   })
 

@@ -50,19 +50,39 @@ export const passkeyName = z.lazy(() => z.strictObject({ name: title(MAX_NAME) }
 /** The query string of a login. */
 export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))
 
-/** The body of a login. */
-export const credentials = z.lazy(() => z.strictObject({ email: email(), password: text(ANY_PASSWORD) }))
+/** What an OAuth 2.0 client sends for a new pair of tokens. */
+interface Refresh {
+  refresh_token: string
+}
 
-/** The form of a login: OAuth 2.0's password grant (RFC 6749 §4.3.2). What else it has is for other servers. */
-export const passwordGrant = z.lazy(() =>
-  z
-    .object({
-      grant_type: z.literal('password').optional(),
-      username: email(),
-      password: text(ANY_PASSWORD),
-    })
-    .transform(({ username, password }): Credentials => ({ email: username, password })),
+/** The body of a login. */
+export const credentials: z.ZodType<Credentials | Refresh> = z.lazy(() =>
+  z.strictObject({ email: email(), password: text(ANY_PASSWORD) }),
 )
+
+/** OAuth 2.0's password grant (RFC 6749 §4.3.2). What else the form has is for other servers. */
+export const passwordGrant = z.lazy(() =>
+  z.object({ grant_type: z.literal('password').optional(), username: email(), password: text(ANY_PASSWORD) }),
+)
+
+/** OAuth 2.0's refresh of an access token (RFC 6749 §6), likewise. */
+export const refreshGrant = z.lazy(() =>
+  z.object({ grant_type: z.literal('refresh_token').optional(), refresh_token: text(ANY_TOKEN) }),
+)
+
+/** The form of a login: either grant; without a `grant_type` it is a password's. */
+export const loginForm: z.ZodType<Credentials | Refresh> = z.lazy(() => {
+  const password = passwordGrant.transform((sent) => ({ email: sent.username, password: sent.password }))
+  return z
+    .looseObject({ grant_type: z.enum(['password', 'refresh_token']).optional() })
+    .transform((form, ctx): Credentials | Refresh => {
+      const grant = form.grant_type === 'refresh_token' ? refreshGrant : password
+      const { data, error } = grant.safeParse(form)
+      if (data) return data
+      ctx.issues.push(...error.issues.map((one) => ({ ...one, input: undefined })))
+      return z.NEVER
+    })
+})
 
 /** The body of a refresh. A browser in cookie mode sends none. */
 export const refreshBody = z.lazy(() => z.strictObject({ refresh_token: text(ANY_TOKEN).optional() }))

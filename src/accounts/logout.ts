@@ -26,9 +26,9 @@ export const authenticateLogout = createMiddleware<App>(async function authentic
 })
 
 /**
- * `POST /logout`: ends the session of the access token, or of the refresh token in the body or cookie; with `all` every
- * session of that user. A refresh token of no session is as good as logged out. Throws `missing_credentials`,
- * `session_ended`, `foreign_origin`.
+ * `POST /logout`: ends the session of the access token, or of the refresh token in the body or, when that is none, in the
+ * cookie; with `all` every session of that user. A refresh token of no session is as good as logged out. Throws
+ * `missing_credentials`, `session_ended`, `foreign_origin`.
  */
 export async function logout(
   c: Context<App>,
@@ -36,16 +36,18 @@ export async function logout(
 ): Promise<Response> {
   const identity = c.get('identity')
   const cookie = identity ? undefined : refreshCookie(c)
-  const text = sent ?? cookie
-  if (!identity && text === undefined) throw new Problem('missing_credentials')
-  if (text !== undefined && text === cookie) requireAllowedOrigin(c)
+  if (!identity && (sent ?? cookie) === undefined) throw new Problem('missing_credentials')
+  let token = sent === undefined ? undefined : decodeRefreshToken(sent)
+  if (!token && cookie !== undefined) {
+    requireAllowedOrigin(c)
+    token = decodeRefreshToken(cookie)
+  }
 
   const ends: BoundStatement[] = []
   if (identity) {
     const values = { [OWNER]: identity.userId, session: identity.sessionId ?? '' }
     ends.push(bind(all ? endAllStatement : endStatement, values))
   }
-  const token = text === undefined ? undefined : decodeRefreshToken(text)
   if (token) {
     const family = await sha256(token.family)
     const values = { [OWNER]: token.userId, session: token.session, family }

@@ -11,11 +11,12 @@ import { bind, OWNER } from '../d1/statement.ts'
 import { authenticate } from '../auth/authenticate.ts'
 import {
   credentials,
+  loginForm,
   loginQuery,
   logoutBody,
   passwordChange,
-  passwordGrant,
   refreshBody,
+  refreshGrant,
   registration,
 } from './bodies.ts'
 import { changePassword } from './change-password.ts'
@@ -41,16 +42,20 @@ auth.post(
   limitAddress('login'),
   validQuery(loginQuery),
   refuseForeignLogin,
-  validJsonOrForm(credentials, passwordGrant),
+  validJsonOrForm(credentials, loginForm),
   bookmark,
-  (c) => login(c, c.req.valid('json'), c.req.valid('query').cookie === 'true'),
+  (c) => {
+    const sent = c.req.valid('json')
+    if ('refresh_token' in sent) return refresh(c, sent.refresh_token)
+    return login(c, sent, c.req.valid('query').cookie === 'true')
+  },
 )
 
 auth.post(
   '/refresh',
   requireAccounts,
   limitAddress('refresh'),
-  validJson(refreshBody, { optional: true }),
+  validJsonOrForm(refreshBody, refreshGrant, { optional: true }),
   bookmark,
   (c) => refresh(c, c.req.valid('json').refresh_token),
 )

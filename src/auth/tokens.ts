@@ -19,6 +19,9 @@ const LEEWAY = 30
 /** The last second that RFC 3339 can write, 9999-12-31T23:59:59Z: a later expiry (1e400 is Infinity) is no time. */
 const LAST_SECOND = 253_402_300_799
 
+/** How long a token may be, in characters: what comes from outside is measured before it is worked on. */
+const MAX_TOKEN = 16 * 1024
+
 /** The media type of an access token (RFC 9068 §2.1). */
 const ACCESS_TOKEN = 'at+jwt'
 
@@ -30,7 +33,7 @@ export type Verified = Identity & { expires: number }
  * RFC 8725). Throws `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
  */
 export async function verifyToken(token: string, config: Config): Promise<Verified> {
-  if (!isCanonical(token)) throw invalidToken('it is not a signed token')
+  if (token.length > MAX_TOKEN || !isCanonical(token)) throw invalidToken('it is not a signed token')
   const { own, payload, protectedHeader } = await verifySignature(token, config)
   const { sub, exp, iat, sid, role } = payload
   if (!isAccessToken(protectedHeader.typ)) throw invalidToken('it is a token for another purpose')

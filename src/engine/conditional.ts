@@ -21,6 +21,12 @@ export function ifMatch(c: Context<App>): Match {
     .map((tag) => Number(tag.slice(1, -1)))
 }
 
+/** Whether `If-Match` (RFC 9110 §13.1.1), if there is one, names what the row is now: otherwise a GET is refused. */
+export function matches(c: Context<App>, etag: string): boolean {
+  const header = c.req.header('If-Match')
+  return header === undefined || header.trim() === '*' || entityTags(header).includes(etag)
+}
+
 /** Whether `If-None-Match` (RFC 9110 §13.1.2) names what the row is now, so that a GET answers 304. */
 export function noneMatch(c: Context<App>, etag: string): boolean {
   const header = c.req.header('If-None-Match')

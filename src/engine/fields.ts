@@ -39,10 +39,10 @@ export function labels(maxItems: number, maxLength: number) {
     .array(label)
     .max(maxItems)
     .check((ctx) => {
+      const seen = new Set<string>()
       ctx.value.forEach((value, at) => {
-        if (ctx.value.indexOf(value) !== at) {
-          ctx.issues.push({ ...issue(value, 'not_unique', 'is a duplicate'), path: [at] })
-        }
+        if (seen.has(value)) ctx.issues.push({ ...issue(value, 'not_unique', 'is a duplicate'), path: [at] })
+        seen.add(value)
       })
     })
     .meta({ uniqueItems: true })

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import type { Row } from '../d1/database.ts'
 import { bulkSchema, failedOperation, toOperation } from './bulk.ts'
 import type { App } from '../context.ts'
-import { etagOf, ifMatch, noneMatch } from './conditional.ts'
+import { etagOf, ifMatch, matches, noneMatch } from './conditional.ts'
 import { idempotencyKey } from './idempotency-key.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validJson, validQuery } from '../http/validators.ts'
@@ -13,7 +13,7 @@ import { Problem } from '../problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
 import { writable, type Resource } from './resource.ts'
 import type { Values } from '../d1/statement.ts'
-import { storeFor, type Done, type Scope, type Store } from './store.ts'
+import { staleRevision, storeFor, type Done, type Scope, type Store } from './store.ts'
 
 /** A route of its own beside a resource's: it acts on one row, takes no body, and answers with the row. */
 export interface Verb {
@@ -79,6 +79,7 @@ export function routesFor(resource: Resource): Hono<App> {
 
   routes.get('/:id', async (c) => {
     const row = await storeOf(c, resource).get(rowId(c))
+    if (!matches(c, etagOf(row))) throw staleRevision(row)
     return noneMatch(c, etagOf(row)) ? answer(c, row) : notModified(c, row)
   })
 
@@ -155,7 +156,7 @@ function answerDone(c: Context<App>, { results: [result], replayed }: Done): Res
   if (replayed) c.header('Idempotent-Replayed', 'true')
   if (!result?.row) throw new Problem('row_gone')
   if (result.status !== 201) return answer(c, result.row)
-  c.header('Location', `${new URL(c.req.url).pathname}/${result.id}`)
+  c.header('Location', `${new URL(c.req.url).pathname.replace(/\/$/, '')}/${result.id}`)
   return answer(c, result.row, 201)
 }
 

@@ -321,7 +321,8 @@ function fieldValues(values: Values): Values {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [fieldKey(name), value]))
 }
 
-function staleRevision(row: Row): Problem {
+/** The problem `stale_revision`, with the current `ETag`. */
+export function staleRevision(row: Row): Problem {
   const headers = { ETag: `"${String(row.revision)}"`, 'Cache-Control': 'private, no-cache' }
   return new Problem('stale_revision', { headers })
 }

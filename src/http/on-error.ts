@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { App } from '../context.ts'
 import { log } from '../log.ts'
+import { isForm } from './validators.ts'
 import { Problem, problemTypes, type ProblemType } from '../problems.ts'
 
 /** How long a client should wait before it retries a 503 or 504, in seconds (RFC 9110 §10.2.3). */
@@ -11,6 +12,14 @@ const RETRY_AFTER = '1'
 const challenges: Partial<Record<ProblemType, string>> = {
   session_ended: 'Bearer error="invalid_token", error_description="its session has ended"',
   invalid_refresh_token: 'Bearer error="invalid_token", error_description="the refresh token was refused"',
+}
+
+/** What OAuth 2.0 calls the problems of its forms (RFC 6749 §5.2). */
+const oauthErrors: Partial<Record<ProblemType, string>> = {
+  invalid_credentials: 'invalid_grant',
+  invalid_refresh_token: 'invalid_grant',
+  unsupported_grant_type: 'unsupported_grant_type',
+  invalid_request: 'invalid_request',
 }
 
 /** Turns whatever was thrown into `application/problem+json` (RFC 9457). Only what is ours is logged, never its message. */
@@ -34,13 +43,21 @@ export function onError(error: Error, c: Context<App>): Response {
     type: `/docs/problems#${problem.type}`,
     title,
     status,
-    detail: problem.extras.detail ?? detail,
+    detail: problem.extras.detail ?? (notAbsent(c, problem) ? NOT_ABSENT : detail),
     instance: new URL(c.req.url).pathname,
     request_id: c.get('requestId'),
+    ...(isForm(c) && { error: oauthErrors[problem.type] }),
     ...(errors && { errors }),
     ...(index !== undefined && { index }),
   }
   return c.body(JSON.stringify(document), status, { 'Content-Type': 'application/problem+json' })
+}
+
+const NOT_ABSENT = 'The row exists, and `If-None-Match: *` lets a request through only while it does not.'
+
+/** Whether a write was refused for its `If-None-Match: *` (RFC 9110 §13.1.2) and not for its `If-Match`. */
+function notAbsent(c: Context<App>, { type }: Problem): boolean {
+  return type === 'stale_revision' && c.req.header('If-None-Match')?.trim() === '*'
 }
 
 /** The answer for a path that nothing declares. */

@@ -33,8 +33,9 @@ export function validJson<Schema extends z.ZodType>(
 }
 
 /**
- * {@link validJson}, or the same from a form, `application/x-www-form-urlencoded`, none of whose fields may come twice
- * (RFC 6749 §3.2): either is `c.req.valid('json')`.
+ * {@link validJson}, or the same from a form of OAuth 2.0, `application/x-www-form-urlencoded`, none of whose fields may
+ * come twice (RFC 6749 §3.2): either is `c.req.valid('json')`. A form's problems carry OAuth's `error`; it throws
+ * `unsupported_grant_type` or `invalid_request` in place of `invalid_body`.
  */
 export function validJsonOrForm<Schema extends z.ZodType<object>>(
   json: Schema,
@@ -43,9 +44,14 @@ export function validJsonOrForm<Schema extends z.ZodType<object>>(
 ) {
   const validate = validJson(json, options)
   const validateEither: typeof validate = async (c, next) => {
-    if (mediaTypeOf(c) !== 'application/x-www-form-urlencoded') return validate(c, next)
+    if (!isForm(c)) return validate(c, next)
+    refuseEncoded(c)
     const { success, data, error } = form.safeParse(fieldsOf(await c.req.arrayBuffer()))
-    if (!success) throw new Problem('invalid_body', { errors: fieldErrors(error.issues) })
+    if (!success) {
+      const errors = fieldErrors(error.issues)
+      const unsupported = errors.some(({ path }) => path === 'grant_type')
+      throw new Problem(unsupported ? 'unsupported_grant_type' : 'invalid_request', { errors })
+    }
     c.req.addValidatedData('json', data)
     await next()
   }
@@ -59,16 +65,34 @@ export function validQuery<Schema extends z.ZodType>(schema: Schema) {
   })
 }
 
+/** Whether the body is a form, `application/x-www-form-urlencoded`. */
+export function isForm(c: Context): boolean {
+  return mediaTypeOf(c) === 'application/x-www-form-urlencoded'
+}
+
 /** The body's media type, without its parameters. */
 function mediaTypeOf(c: Context): string | undefined {
   return c.req.header('Content-Type')?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** Refuses a body in any content coding (RFC 9110 §8.4): it would be measured before it is unpacked. */
+function refuseEncoded(c: Context): void {
+  const coding = c.req.header('Content-Encoding')?.trim().toLowerCase()
+  if (coding === undefined || coding === '' || coding === 'identity') return
+  throw new Problem('encoded_body', { headers: { 'Accept-Encoding': 'identity', ...accepted(c) } })
+}
+
+/** What a PATCH takes (RFC 5789 §2.2). */
+function accepted(c: Context): Record<string, string> {
+  return c.req.method === 'PATCH' ? { 'Accept-Patch': 'application/json' } : {}
 }
 
 /** Hands the body's text to the validator, whose own decoding would replace what is not UTF-8. */
 async function decodeJson(c: Context, optional: boolean): Promise<void> {
   const bytes = await c.req.arrayBuffer()
   const none = optional && bytes.byteLength === 0
-  if (!none && mediaTypeOf(c) !== 'application/json') throw new Problem('not_json')
+  if (!none && mediaTypeOf(c) !== 'application/json') throw new Problem('not_json', { headers: accepted(c) })
+  refuseEncoded(c)
   const text = none ? '{}' : decodeUtf8(bytes)
   Object.assign(c.req.bodyCache, { text: Promise.resolve(text) })
 }
@@ -81,13 +105,13 @@ function decodeUtf8(bytes: ArrayBuffer): string {
   }
 }
 
-/** The fields of a form. Throws `invalid_body` when one comes twice. */
+/** The fields of a form. Throws `invalid_request` when one comes twice. */
 function fieldsOf(form: ArrayBuffer): Record<string, string> {
   const fields = new URLSearchParams(new TextDecoder().decode(form))
   const names = new Set<string>()
   for (const name of fields.keys()) {
     if (names.has(name)) {
-      throw new Problem('invalid_body', {
+      throw new Problem('invalid_request', {
         errors: [{ path: name, code: 'repeated', message: 'must come once' }],
       })
     }
