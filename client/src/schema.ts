@@ -422,6 +422,8 @@ export interface components {
         | '/docs/problems#malformed_json'
         | '/docs/problems#empty_patch'
         | '/docs/problems#malformed_key'
+        | '/docs/problems#unsupported_grant_type'
+        | '/docs/problems#invalid_request'
         | '/docs/problems#missing_credentials'
         | '/docs/problems#invalid_token'
         | '/docs/problems#session_ended'
@@ -448,6 +450,7 @@ export interface components {
         | '/docs/problems#stale_revision'
         | '/docs/problems#body_too_large'
         | '/docs/problems#not_json'
+        | '/docs/problems#encoded_body'
         | '/docs/problems#invalid_body'
         | '/docs/problems#invalid_passkey'
         | '/docs/problems#invalid_query'
@@ -531,6 +534,11 @@ export interface components {
     }
     Refresh: {
       refresh_token?: string
+    }
+    RefreshGrant: {
+      /** @constant */
+      grant_type?: 'refresh_token'
+      refresh_token: string
     }
     Logout: {
       refresh_token?: string
@@ -966,7 +974,7 @@ export interface components {
     }
   }
   responses: {
-    /** @description Malformed JSON (`malformed_json`) · Nothing to change (`empty_patch`) · Malformed Idempotency-Key (`malformed_key`) */
+    /** @description Malformed JSON (`malformed_json`) · Nothing to change (`empty_patch`) · Malformed Idempotency-Key (`malformed_key`) · Unsupported grant type (`unsupported_grant_type`) · Invalid request (`invalid_request`) */
     Problem400: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1126,7 +1134,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Not JSON (`not_json`) */
+    /** @description Not JSON (`not_json`) · Encoded body (`encoded_body`) */
     Problem415: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
