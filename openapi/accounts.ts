@@ -10,10 +10,11 @@ import {
 } from '../src/accounts/bodies.ts'
 import type { Session } from '../src/accounts/sessions.ts'
 import type { Account } from '../src/accounts/users.ts'
+import { id } from '../src/engine/fields.ts'
 import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/engine/query.ts'
 import type { Resource } from '../src/engine/resource.ts'
-import { pascal, ref, type Json } from './json.ts'
-import { query } from './parameters.ts'
+import { closed, COUNT, pascal, ref, schemaOf, type Json } from './json.ts'
+import { limitParameter, query } from './parameters.ts'
 import { answer, headers, problems } from './responses.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
@@ -166,13 +167,19 @@ const account: z.ZodType<Account> = z.strictObject({
 })
 
 const session: z.ZodType<Session> = z.strictObject({
-  id: z.uuid(),
+  id: id(),
   current: z.boolean(),
   created_at: z.iso.datetime(),
   last_used_at: z.iso.datetime(),
   expires_at: z.iso.datetime(),
   user_agent: z.string().nullable(),
 })
+
+/** What both answers of a login have. */
+const lifetime = {
+  token_type: { type: 'string', const: 'bearer' },
+  expires_in: { ...COUNT, description: 'How long the access token lives, in seconds.' },
+}
 
 /** The schemas of {@link accountPaths}. */
 export function accountSchemas(resources: readonly Resource[]): Json {
@@ -191,18 +198,12 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     Session: schemaOf(session),
     UserList: pageOf('users', 'Account'),
     SessionList: pageOf('sessions', 'Session'),
-    Tokens: {
-      type: 'object',
-      description: 'In cookie mode without the tokens.',
-      required: ['token_type', 'expires_in'],
-      properties: {
-        access_token: { type: 'string', description: 'A JWT: send it as `Authorization: Bearer`.' },
-        token_type: { const: 'bearer' },
-        expires_in: { type: 'integer', description: 'How long the access token lives, in seconds.' },
-        refresh_token: { type: 'string', description: 'For the next refresh, once.' },
-      },
-      additionalProperties: false,
-    },
+    Tokens: closed({
+      access_token: { type: 'string', description: 'A JWT: send it as `Authorization: Bearer`.' },
+      ...lifetime,
+      refresh_token: { type: 'string', description: 'For the next refresh, once.' },
+    }),
+    CookieTokens: closed(lifetime),
     Export: closed({
       user_id: { type: 'string' },
       exported_at: { type: 'string', format: 'date-time' },
@@ -210,25 +211,18 @@ export function accountSchemas(resources: readonly Resource[]): Json {
       sessions: { type: 'array', items: ref('schemas', 'Session') },
       ...rows,
     }),
-    KeySet: closed({
-      keys: {
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['kty', 'crv', 'x', 'kid', 'alg', 'use'],
-          properties: {
-            kty: { enum: ['OKP', 'EC'] },
-            crv: { enum: ['Ed25519', 'P-256'] },
-            x: { type: 'string' },
-            y: { type: 'string' },
-            kid: { type: 'string' },
-            alg: { enum: ['EdDSA', 'ES256'] },
-            use: { const: 'sig' },
-          },
-          additionalProperties: false,
-        },
+    KeySet: closed({ keys: { type: 'array', items: ref('schemas', 'PublicKey') } }),
+    PublicKey: closed(
+      {
+        kty: { type: 'string', enum: ['OKP', 'EC'] },
+        crv: { type: 'string', enum: ['Ed25519', 'P-256'] },
+        x: { type: 'string' },
+        kid: { type: 'string' },
+        alg: { type: 'string', enum: ['EdDSA', 'ES256'] },
+        use: { type: 'string', const: 'sig' },
       },
-    }),
+      { y: { type: 'string', description: 'Only of a key on P-256.' } },
+    ),
   }
 }
 
@@ -269,18 +263,21 @@ function done(description: string): Json {
   return { 204: { description, headers: headers(['Set-Cookie']) } }
 }
 
+/** The tokens, or in cookie mode what is left without them. */
 function tokens(description: string): Json {
-  return answer(200, 'Tokens', description, ['Set-Cookie'])
+  const schema = { oneOf: [ref('schemas', 'Tokens'), ref('schemas', 'CookieTokens')] }
+  return {
+    200: {
+      description: `${description} In cookie mode the tokens are in the cookies and not in the body.`,
+      headers: headers(['Set-Cookie']),
+      content: { 'application/json': { schema } },
+    },
+  }
 }
 
 function page(): Json[] {
   return [
-    query('limit', 'How many at most.', {
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_LIMIT,
-      default: DEFAULT_LIMIT,
-    }),
+    limitParameter('entries', MAX_LIMIT, DEFAULT_LIMIT),
     query('cursor', 'Where the last page ended: its `next_cursor`.', { type: 'string' }),
   ]
 }
@@ -288,19 +285,10 @@ function page(): Json[] {
 function pageOf(name: string, item: string): Json {
   return closed({
     [name]: { type: 'array', items: ref('schemas', item) },
-    count: { type: 'integer', description: 'How many this page has.' },
+    count: { ...COUNT, description: 'How many this page has.' },
     next_cursor: {
       type: ['string', 'null'],
       description: 'The `cursor` of the next page; null on the last.',
     },
   })
-}
-
-function closed(properties: Json): Json {
-  return { type: 'object', required: Object.keys(properties), properties, additionalProperties: false }
-}
-
-function schemaOf(schema: z.ZodType): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
-  return rest
 }

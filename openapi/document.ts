@@ -2,11 +2,11 @@ import type { Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
 import { accountPaths, accountSchemas, SECURITY_SCHEMES } from './accounts.ts'
 import { merged, type Json } from './json.ts'
-import { eventsPath, liveMessageSchema } from './live.ts'
+import { eventsPath, liveSchemas } from './live.ts'
 import { PARAMETERS } from './parameters.ts'
-import { changesPath, pathOf, pathsOf, servicePaths, verbItem } from './paths.ts'
-import { HEADERS, PROBLEM, problemResponses } from './responses.ts'
-import { changesSchema, schemasOf } from './schemas.ts'
+import { changesPath, pathOf, pathsOf, servicePaths, serviceSchemas, verbItem } from './paths.ts'
+import { HEADERS, problemResponses, problemSchemas } from './responses.ts'
+import { changesSchemas, schemasOf } from './schemas.ts'
 
 /** The OpenAPI 3.1 document of an API, derived from its declarations, the problem table and nothing else. */
 export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[]): Json {
@@ -46,11 +46,14 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       headers: HEADERS,
       responses: problemResponses(),
       schemas: {
-        Problem: PROBLEM,
-        Changes: changesSchema(resources),
-        LiveMessage: liveMessageSchema(resources),
-        ...accountSchemas(resources),
-        ...merged(resources.map(schemasOf)),
+        ...merged([
+          problemSchemas(),
+          serviceSchemas(),
+          changesSchemas(resources),
+          liveSchemas(resources),
+          accountSchemas(resources),
+          ...resources.map(schemasOf),
+        ]),
       },
     },
   }

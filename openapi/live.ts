@@ -1,6 +1,6 @@
 import { closings } from '../src/live/connection.ts'
 import type { Resource } from '../src/engine/resource.ts'
-import { ref, type Json } from './json.ts'
+import { closed, oneOf, ref, REVISION, type Json } from './json.ts'
 import { headers, problems } from './responses.ts'
 
 /** Live changes. OpenAPI has no word for a WebSocket: its messages are the schema `LiveMessage`. */
@@ -52,34 +52,22 @@ function closingSentence(): string {
 }
 
 /** What a live connection receives. */
-export function liveMessageSchema(resources: readonly Resource[]): Json {
+export function liveSchemas(resources: readonly Resource[]): Json {
+  const revisions = Object.fromEntries(resources.map(({ name }) => [name, REVISION]))
   return {
-    oneOf: [
-      {
-        type: 'object',
-        required: ['type'],
-        properties: { type: { const: 'ready' } },
-        additionalProperties: false,
+    LiveMessage: oneOf('type', { ready: 'LiveReady', changed: 'LiveChanged' }),
+    LiveReady: closed({ type: { type: 'string', const: 'ready' } }),
+    LiveChanged: closed({
+      type: { type: 'string', const: 'changed' },
+      bookmark: {
+        type: ['string', 'null'],
+        description: 'Send it as `x-d1-bookmark` to read what was written; null where there are no replicas.',
       },
-      {
-        type: 'object',
-        required: ['type', 'bookmark', 'revisions'],
-        properties: {
-          type: { const: 'changed' },
-          bookmark: {
-            type: ['string', 'null'],
-            description:
-              'Send it as `x-d1-bookmark` to read what was written; null where there are no replicas.',
-          },
-          revisions: {
-            type: 'object',
-            description: 'The highest revision of each collection that has changed.',
-            properties: Object.fromEntries(resources.map(({ name }) => [name, { type: 'integer' }])),
-            additionalProperties: false,
-          },
-        },
-        additionalProperties: false,
-      },
-    ],
+      revisions: ref('schemas', 'LiveRevisions'),
+    }),
+    LiveRevisions: {
+      ...closed({}, revisions),
+      description: 'The highest revision of each collection that has changed.',
+    },
   }
 }

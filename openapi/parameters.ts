@@ -1,6 +1,7 @@
 import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, parameterOf, SEARCH_LENGTH } from '../src/engine/query.ts'
 import type { FilterDeclaration, Resource } from '../src/engine/resource.ts'
-import { ID, type Json } from './json.ts'
+import { moment, text } from '../src/engine/fields.ts'
+import { COUNT, ID, schemaOf, type Json } from './json.ts'
 import { columnSchema } from './schemas.ts'
 
 /** The parameters that many operations share. */
@@ -10,7 +11,7 @@ export const PARAMETERS = {
     in: 'path',
     required: true,
     description: 'The `sub` of your token, or `me`.',
-    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', default: 'me' },
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', examples: ['me'] },
   },
   id: { name: 'id', in: 'path', required: true, description: 'The id of a row, a UUIDv7.', schema: ID },
   'If-Match': {
@@ -55,33 +56,30 @@ export function ancestorParameters({ parent }: Resource): Json[] {
 export function listParameters(resource: Resource): Json[] {
   const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
   return [
-    query('limit', 'How many rows at most.', {
-      type: 'integer',
-      minimum: 1,
-      maximum: MAX_LIMIT,
-      default: DEFAULT_LIMIT,
-    }),
-    query('cursor', 'Where the last page ended: its `next_cursor`. Goes with the same sort and filters.', {
-      type: 'string',
-    }),
-    query('offset', 'How many rows to skip, for clients that page by number.', {
-      type: 'integer',
-      minimum: 0,
+    limitParameter('rows', MAX_LIMIT, DEFAULT_LIMIT),
+    query(
+      'cursor',
+      'Where the last page ended: its `next_cursor`. Goes with the same sort and filters, and without `offset`.',
+      { type: 'string' },
+    ),
+    query('offset', 'How many rows to skip, for clients that page by number. Not together with `cursor`.', {
+      ...COUNT,
       maximum: MAX_OFFSET,
     }),
     ...(sorts.length
-      ? [query('sort', 'The field to sort by, `-` for descending. Nulls come last.', { enum: sorts })]
+      ? [
+          query('sort', 'The field to sort by, `-` for descending. Nulls come last.', {
+            type: 'string',
+            enum: sorts,
+          }),
+        ]
       : []),
     ...(resource.search.length
       ? [
           query(
             'q',
             `Text to find in ${resource.search.map(({ name }) => name).join(' or ')}, whatever the case.`,
-            {
-              type: 'string',
-              minLength: 1,
-              maxLength: SEARCH_LENGTH,
-            },
+            { ...schemaOf(text(SEARCH_LENGTH)), minLength: 1 },
           ),
         ]
       : []),
@@ -91,6 +89,12 @@ export function listParameters(resource: Resource): Json[] {
   ]
 }
 
+/** How much a page may hold. */
+export function limitParameter(what: string, maximum: number, byDefault: number): Json {
+  const schema = { type: 'integer', format: 'int32', minimum: 1, maximum, default: byDefault }
+  return query('limit', `How many ${what} at most.`, schema)
+}
+
 /** A parameter of the query string. */
 export function query(name: string, description: string, schema: Json): Json {
   return { name, in: 'query', description, schema }
@@ -98,11 +102,11 @@ export function query(name: string, description: string, schema: Json): Json {
 
 function filterSchema(resource: Resource, filter: FilterDeclaration): [description: string, schema: Json] {
   if (typeof filter === 'object') {
-    if ('has' in filter) return [`Only rows whose \`${filter.has}\` hold this.`, { type: 'string' }]
+    if ('has' in filter) return [`Only rows whose \`${filter.has}\` hold this.`, schemaOf(text(1_000))]
     const [end, column] = 'from' in filter ? ['after', filter.from] : ['before', filter.upTo]
     return [
       `Only rows whose \`${column}\` is this or ${end}: a date, or a date-time with an offset.`,
-      { type: 'string' },
+      schemaOf(moment()),
     ]
   }
   const column = resource.visible.find(({ name }) => name === filter)

@@ -1,8 +1,8 @@
 import { DEFAULT_CHANGES, MAX_CHANGES } from '../src/user/changes.ts'
 import { TRASH_DAYS, type Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
-import { pascal, ref, type Json } from './json.ts'
-import { ancestorParameters, listParameters, query } from './parameters.ts'
+import { closed, pascal, ref, type Json } from './json.ts'
+import { ancestorParameters, limitParameter, listParameters, query } from './parameters.ts'
 import { answer, headers, minimal, problems } from './responses.ts'
 
 /** The paths that every resource has. */
@@ -30,12 +30,8 @@ export function pathsOf(resource: Resource): Json {
         parameters: [ref('parameters', 'Idempotency-Key'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Create`),
         responses: {
-          ...answer(201, Row, `The new ${singular}.`, [
-            'Location',
-            'ETag',
-            'Idempotent-Replayed',
-            'Preference-Applied',
-          ]),
+          ...answer(201, Row, `The new ${singular}.`, ['Location', 'ETag', 'Idempotent-Replayed']),
+          ...minimal(['Location', 'Idempotent-Replayed']),
           ...problems(400, 401, 403, ...inside, 409, 410, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
@@ -70,22 +66,24 @@ export function pathsOf(resource: Resource): Json {
         },
       }),
       put: operation(resource, `replace${Row}`, `Replace a ${singular}`, {
-        description: 'Sets every writable field: one left out goes back to its default.',
+        description:
+          'Sets every writable field: one left out goes back to its default. Read-only fields may be sent back; they are ignored.',
         parameters: [ref('parameters', 'If-Match'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Replace`),
         responses: {
           ...row,
-          204: minimal,
+          ...minimal(),
           ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
       patch: operation(resource, `update${Row}`, `Change a ${singular}`, {
-        description: 'Sets the fields sent, at least one, and leaves the others as they are.',
+        description:
+          'Sets the fields sent, at least one, and leaves the others as they are. Read-only fields may be sent back; they are ignored.',
         parameters: [ref('parameters', 'If-Match'), ref('parameters', 'Prefer')],
         requestBody: body(`${Row}Update`),
         responses: {
           ...row,
-          204: minimal,
+          ...minimal(),
           ...problems(400, 401, 403, 404, 412, 413, 415, 422, 429, 500, 503, 504),
         },
       }),
@@ -124,7 +122,7 @@ export function verbItem({ resource, method, name, summary, description }: Omit<
       ],
       responses: {
         ...answer(200, Row, `The ${resource.singular} as it is now.`, ['ETag', ...replayed]),
-        204: { ...minimal, headers: headers(['ETag', 'Preference-Applied', ...replayed]) },
+        ...minimal(replayed),
         ...problems(401, 403, 404, 412, 429, 500, 503, 504),
         ...(method === 'post' ? problems(400, 410, 422) : {}),
       },
@@ -155,15 +153,10 @@ export function changesPath(): Json {
         tags: ['changes'],
         parameters: [
           query('cursor', 'Where the last answer ended: its `cursor`.', { type: 'string' }),
-          query('limit', 'How many changes at most.', {
-            type: 'integer',
-            minimum: 1,
-            maximum: MAX_CHANGES,
-            default: DEFAULT_CHANGES,
-          }),
+          limitParameter('changes', MAX_CHANGES, DEFAULT_CHANGES),
         ],
         responses: {
-          ...answer(200, 'Changes', 'A page of changes.', []),
+          ...answer(200, 'ChangeList', 'A page of changes.', []),
           ...problems(401, 403, 410, 422, 429, 500, 503, 504),
         },
       },
@@ -174,14 +167,22 @@ export function changesPath(): Json {
 /** Liveness and readiness. */
 export function servicePaths(): Json {
   return {
-    '/health': service('health', 'Is the Worker running?', 'It asks nobody else.', 'healthy'),
+    '/health': service('health', 'Is the Worker running?', 'It asks nobody else.', 'Health'),
     '/ready': service(
       'ready',
       'Does the database answer, and is its schema current?',
       'For deployments and monitors: when it fails, `detail` says what is wrong.',
-      'ready',
+      'Readiness',
       503,
     ),
+  }
+}
+
+/** What {@link servicePaths} answer. */
+export function serviceSchemas(): Json {
+  return {
+    Health: closed({ status: { type: 'string', const: 'healthy' } }),
+    Readiness: closed({ status: { type: 'string', const: 'ready' } }),
   }
 }
 
@@ -189,10 +190,9 @@ function service(
   operationId: string,
   summary: string,
   description: string,
-  status: string,
+  schema: string,
   ...failures: number[]
 ): Json {
-  const schema = { type: 'object', required: ['status'], properties: { status: { const: status } } }
   return {
     get: {
       operationId,
@@ -201,7 +201,7 @@ function service(
       tags: ['service'],
       security: [],
       responses: {
-        200: { description: 'Yes.', headers: headers([]), content: { 'application/json': { schema } } },
+        ...answer(200, schema, 'Yes.', []),
         ...problems(405, ...failures),
       },
     },

@@ -1,5 +1,5 @@
 import { problemTypes } from '../src/problems.ts'
-import { ref, type Json } from './json.ts'
+import { COUNT, ref, type Json } from './json.ts'
 
 /** Every header that an answer may carry. One that is not optional is there wherever it is described. */
 export const HEADERS: Record<string, Json> = {
@@ -10,8 +10,8 @@ export const HEADERS: Record<string, Json> = {
   'Idempotent-Replayed': optional('`true` when this `Idempotency-Key` was known: nothing was done again.'),
   'X-Request-Id': header("The id of this request: the caller's own when it sent a well-formed one."),
   'Server-Timing': header('Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).'),
-  'x-d1-rows-read': header('Rows that D1 read for this request.', 'integer'),
-  'x-d1-rows-written': header('Rows that D1 wrote for this request.', 'integer'),
+  'x-d1-rows-read': header('Rows that D1 read for this request.', COUNT),
+  'x-d1-rows-written': header('Rows that D1 wrote for this request.', COUNT),
   'x-d1-bookmark': optional(
     'With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked.',
   ),
@@ -22,14 +22,14 @@ export const HEADERS: Record<string, Json> = {
     'What is left of the quota, and the seconds until there is more (draft-ietf-httpapi-ratelimit-headers).',
   ),
   'RateLimit-Policy': header('The quota, and its window in seconds (draft-ietf-httpapi-ratelimit-headers).'),
-  'Retry-After': header('Seconds to wait before trying again.', 'integer'),
+  'Retry-After': header('Seconds to wait before trying again.', COUNT),
   'WWW-Authenticate': header('What credentials are wanted (RFC 6750 §3).'),
 }
 
 const EVERYWHERE = ['X-Request-Id', 'Server-Timing', 'x-d1-rows-read', 'x-d1-rows-written', 'x-d1-bookmark']
 
-function header(description: string, type = 'string'): Json {
-  return { description, required: true, schema: { type } }
+function header(description: string, schema: Json = { type: 'string' }): Json {
+  return { description, required: true, schema }
 }
 
 function optional(description: string): Json {
@@ -53,9 +53,13 @@ export function answer(
 }
 
 /** The answer to a write that prefers not to get the row back. */
-export const minimal = {
-  description: 'Done, as asked with `Prefer: return=minimal`.',
-  headers: headers(['ETag', 'Preference-Applied']),
+export function minimal(extra: readonly string[] = []): Json {
+  return {
+    204: {
+      description: 'Done, as asked with `Prefer: return=minimal`.',
+      headers: headers(['ETag', 'Preference-Applied', ...extra]),
+    },
+  }
 }
 
 /** The headers of an answer: those named, and those that every answer has. */
@@ -111,29 +115,38 @@ export function problemResponses(): Json {
 }
 
 /** An error (RFC 9457). */
-export const PROBLEM = {
-  type: 'object',
-  required: ['type', 'title', 'status', 'detail', 'instance', 'request_id'],
-  properties: {
-    type: {
-      type: 'string',
-      format: 'uri-reference',
-      enum: Object.keys(problemTypes).map((type) => `/docs/problems#${type}`),
-    },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    instance: { type: 'string', format: 'uri-reference' },
-    request_id: { type: 'string' },
-    index: { type: 'integer', description: 'Which operation of a bulk failed.' },
-    errors: {
-      type: 'array',
-      description: 'What is invalid, a field or parameter each.',
-      items: {
-        type: 'object',
-        required: ['path', 'code', 'message'],
-        properties: { path: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } },
+export function problemSchemas(): Json {
+  return {
+    Problem: {
+      type: 'object',
+      required: ['type', 'title', 'status', 'detail', 'instance', 'request_id'],
+      properties: {
+        type: {
+          type: 'string',
+          format: 'uri-reference',
+          enum: Object.keys(problemTypes).map((type) => `/docs/problems#${type}`),
+        },
+        title: { type: 'string' },
+        status: { type: 'integer', format: 'int32' },
+        detail: { type: 'string' },
+        instance: { type: 'string', format: 'uri-reference' },
+        request_id: { type: 'string' },
+        index: { ...COUNT, description: 'Which operation of a bulk failed.' },
+        errors: {
+          type: 'array',
+          description: 'What is invalid, a field or parameter each.',
+          items: ref('schemas', 'FieldError'),
+        },
       },
     },
-  },
+    FieldError: {
+      type: 'object',
+      required: ['path', 'code', 'message'],
+      properties: {
+        path: { type: 'string', examples: ['tags[3]'] },
+        code: { type: 'string', examples: ['too_big'] },
+        message: { type: 'string' },
+      },
+    },
+  }
 }

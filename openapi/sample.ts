@@ -60,7 +60,7 @@ export function sample(document: unknown, schema: Json, given: Given = {}, name 
       return Object.fromEntries(sent.map(([key, property]) => [key, again(property, key)]))
     }
     case 'array': {
-      const items = json.parse(schema.items)
+      const items = resolve(document, json.parse(schema.items)).value
       const each = z.array(json).parse(items.oneOf ?? [items])
       return each.map((item) => again(item, name.replace(/(?<=.)s$/, '')))
     }
@@ -81,9 +81,12 @@ export function sample(document: unknown, schema: Json, given: Given = {}, name 
 function text({ format = '', pattern, minLength, maxLength }: z.output<typeof string>, name: string): string {
   const formatted = FORMATS[format]
   if (formatted !== undefined) return formatted
-  if (pattern !== undefined || format) throw new Error(`${name}: its schema needs examples`)
   const words = name.replaceAll('_', ' ')
-  return `${/^[aeiou]/.test(words) ? 'An' : 'A'} ${words}`.padEnd(minLength, '.').slice(0, maxLength)
+  const made = `${/^[aeiou]/.test(words) ? 'An' : 'A'} ${words}`.padEnd(minLength, '.').slice(0, maxLength)
+  if (format || (pattern !== undefined && !new RegExp(pattern, 'u').test(made))) {
+    throw new Error(`${name}: its schema needs examples`)
+  }
+  return made
 }
 
 function isEmpty(value: unknown): boolean {

@@ -1,169 +1,177 @@
+import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import * as z from 'zod'
+import type * as z from 'zod'
 import { MAX_OPERATIONS } from '../src/engine/bulk.ts'
 import type { Resource } from '../src/engine/resource.ts'
-import { ID, pascal, ref, type Json } from './json.ts'
+import {
+  closed,
+  COUNT,
+  ID,
+  isJson,
+  merged,
+  oneOf,
+  pascal,
+  ref,
+  REVISION,
+  schemaOf,
+  type Json,
+} from './json.ts'
 
 /** The schemas of a resource: a row as it is answered, a page of them, and the bodies that write one. */
 export function schemasOf(resource: Resource): Json {
   const { name, singular, visible } = resource
   const Row = pascal(singular)
   const input = fieldsOf(resource.input.create())
-  const fields = Object.fromEntries(
+  const row = Object.fromEntries(
     visible.map((column) => [
       column.name,
-      resource.writable.has(column.name)
-        ? input.properties[column.name]
-        : { ...columnSchema(column), ...nullable(column), readOnly: true },
+      resource.writable.has(column.name) ? input.properties[column.name] : readOnly(column),
     ]),
   )
-  const bodies = { Create: 'create', Replace: 'replace', Update: 'update' } as const
   return {
-    [Row]: {
-      type: 'object',
-      required: visible.map((column) => column.name),
-      properties: fields,
-      additionalProperties: false,
-    },
-    [`${Row}List`]: {
-      type: 'object',
-      required: [name, 'count', 'next_cursor'],
-      properties: {
+    [Row]: closed(row),
+    [`${Row}List`]: closed(
+      {
         [name]: { type: 'array', items: ref('schemas', Row) },
-        count: { type: 'integer', description: 'How many rows this page has.' },
+        count: { ...COUNT, description: 'How many rows this page has.' },
         next_cursor: {
           type: ['string', 'null'],
           description: 'The `cursor` of the next page; null on the last.',
         },
-        total: { type: 'integer', description: 'How many rows match, on request (`total=true`).' },
       },
-      additionalProperties: false,
-    },
-    ...bulkSchemas(resource),
-    ...Object.fromEntries(
-      Object.entries(bodies).map(([suffix, kind]) => {
-        const { required } = fieldsOf(resource.input[kind]())
-        const properties = Object.fromEntries(
-          visible.map((column) => [column.name, withDefault(fields[column.name] ?? {}, column, kind)]),
-        )
-        if (kind === 'create') properties.id = { ...ID, description: 'Your own UUIDv7, or none to get one.' }
-        return [`${Row}${suffix}`, { type: 'object', required, properties, additionalProperties: false }]
-      }),
+      { total: { ...COUNT, description: 'How many rows match, on request (`total=true`).' } },
     ),
+    ...bodySchemas(resource),
+    ...bulkSchemas(resource),
+  }
+}
+
+/** What creates, replaces and changes a row: its writable fields. */
+function bodySchemas(resource: Resource): Json {
+  const Row = pascal(resource.singular)
+  const { properties, required } = fieldsOf(resource.input.create())
+  const fields = Object.fromEntries([...resource.writable.keys()].map((name) => [name, properties[name]]))
+  const conditional = conditionalFields(resource)
+  const filled = Object.fromEntries(
+    [...resource.writable].map(([name, column]) => [
+      name,
+      withDefault(properties[name] ?? {}, column, conditional.has(name)),
+    ]),
+  )
+  const body = { type: 'object', ...(required.length && { required }), additionalProperties: false }
+  const id = { ...ID, description: 'Your own UUIDv7, or none to get one.' }
+  return {
+    [`${Row}Create`]: { ...body, properties: { id, ...filled } },
+    [`${Row}Replace`]: { ...body, properties: filled },
+    [`${Row}Update`]: { ...closed({}, fields), minProperties: 1 },
   }
 }
 
 function bulkSchemas({ name, singular }: Resource): Json {
   const Row = pascal(singular)
-  const revision = { type: 'integer', description: 'Go on only if the row is still at this revision.' }
+  const revision = { ...REVISION, description: 'Go on only if the row is still at this revision.' }
+  const variant = (op: string, required: Json, optional: Json) =>
+    closed({ op: { type: 'string', const: op }, ...required }, optional)
   return {
-    [`${pascal(name)}Bulk`]: {
-      type: 'object',
-      required: ['operations'],
-      properties: {
-        operations: {
-          type: 'array',
-          minItems: 1,
-          maxItems: MAX_OPERATIONS,
-          items: {
-            oneOf: [
-              variant('create', { id: ID, data: ref('schemas', `${Row}Create`) }, ['data']),
-              variant('update', { id: ID, revision, data: ref('schemas', `${Row}Update`) }, ['id', 'data']),
-              variant('delete', { id: ID, revision }, ['id']),
-            ],
-          },
-        },
-      },
-      additionalProperties: false,
-    },
-    [`${pascal(name)}BulkResults`]: {
-      type: 'object',
-      required: ['results'],
-      properties: {
-        results: {
-          type: 'array',
-          items: {
-            type: 'object',
-            required: ['status', 'id'],
-            properties: { status: { type: 'integer' }, id: ID, [singular]: ref('schemas', Row) },
-            additionalProperties: false,
-          },
-        },
-      },
-      additionalProperties: false,
-    },
-  }
-}
-
-/** What an operation of a bulk is. */
-function variant(op: string, properties: Json, required: readonly string[]): Json {
-  return {
-    type: 'object',
-    required: ['op', ...required],
-    properties: { op: { const: op }, ...properties },
-    additionalProperties: false,
-  }
-}
-
-/** The schema of a page of changes. */
-export function changesSchema(resources: readonly Resource[]): Json {
-  return {
-    type: 'object',
-    required: ['changes', 'cursor', 'has_more'],
-    properties: {
-      changes: {
+    [`${pascal(name)}Bulk`]: closed({
+      operations: {
         type: 'array',
-        items: {
-          type: 'object',
-          required: ['collection', 'id', 'deleted', 'revision'],
-          properties: {
-            collection: { type: 'string', enum: resources.map(({ name }) => name) },
-            id: ID,
-            deleted: { type: 'boolean' },
-            revision: { type: 'integer' },
-            data: {
-              description: 'The row, unless it is deleted.',
-              anyOf: resources.map(({ singular }) => ref('schemas', pascal(singular))),
-            },
-          },
-          additionalProperties: false,
-        },
+        minItems: 1,
+        maxItems: MAX_OPERATIONS,
+        items: ref('schemas', `${Row}BulkOperation`),
       },
+    }),
+    [`${Row}BulkOperation`]: oneOf('op', {
+      create: `${Row}BulkCreate`,
+      update: `${Row}BulkUpdate`,
+      delete: `${Row}BulkDelete`,
+    }),
+    [`${Row}BulkCreate`]: variant('create', { data: ref('schemas', `${Row}Create`) }, { id: ID }),
+    [`${Row}BulkUpdate`]: variant('update', { id: ID, data: ref('schemas', `${Row}Update`) }, { revision }),
+    [`${Row}BulkDelete`]: variant('delete', { id: ID }, { revision }),
+    [`${pascal(name)}BulkResults`]: closed({
+      results: { type: 'array', items: ref('schemas', `${Row}BulkResult`) },
+    }),
+    [`${Row}BulkResult`]: closed(
+      { status: { type: 'integer', format: 'int32' }, id: ID },
+      { [singular]: ref('schemas', Row) },
+    ),
+  }
+}
+
+/** The schemas of a page of changes: a change of each collection is one of its own, told apart by `collection`. */
+export function changesSchemas(resources: readonly Resource[]): Json {
+  const nameOf = ({ singular }: Resource) => `${pascal(singular)}Change`
+  const change = ({ name, singular }: Resource) =>
+    closed(
+      {
+        collection: { type: 'string', const: name },
+        id: ID,
+        deleted: { type: 'boolean' },
+        revision: REVISION,
+      },
+      { data: { ...ref('schemas', pascal(singular)), description: 'The row, unless it is deleted.' } },
+    )
+  return {
+    ChangeList: closed({
+      changes: { type: 'array', items: ref('schemas', 'Change') },
       cursor: { type: 'string', description: 'Send it next time.' },
       has_more: { type: 'boolean', description: 'Whether to ask again at once.' },
-    },
-    additionalProperties: false,
+    }),
+    Change: oneOf('collection', Object.fromEntries(resources.map((each) => [each.name, nameOf(each)]))),
+    ...merged(resources.map((each) => ({ [nameOf(each)]: change(each) }))),
   }
 }
 
-function fieldsOf(schema: z.ZodType): { properties: Record<string, Json>; required: string[] } {
-  const { properties = {}, required = [] } = z.toJSONSchema(schema, {
-    io: 'input',
-    unrepresentable: 'any',
-    // What a transform says of itself, zod says of its output only.
-    override: ({ zodSchema, jsonSchema }) => {
-      if (zodSchema instanceof z.ZodPipe) Object.assign(jsonSchema, z.globalRegistry.get(zodSchema))
-    },
-  })
-  const fields = Object.entries(properties).map(([name, field]): [string, Json] => {
-    const json: Json = typeof field === 'object' ? { ...field } : {}
-    return [name, json]
-  })
-  return { properties: Object.fromEntries(fields), required }
+function fieldsOf(validator: z.ZodType): { properties: Record<string, Json>; required: string[] } {
+  const { properties, required } = schemaOf(validator)
+  const fields = Object.entries(isJson(properties) ? properties : {})
+  return {
+    properties: Object.fromEntries(fields.map(([name, field]) => [name, isJson(field) ? field : {}])),
+    required: Array.isArray(required) ? required.map(String) : [],
+  }
 }
 
-function withDefault(schema: Json, column: SQLiteColumn, kind: 'create' | 'replace' | 'update'): Json {
-  return kind === 'update' || !column.hasDefault ? schema : { ...schema, default: column.default }
+/**
+ * The fields whose absence means something to what `derive` computes. Stating their default would be untrue: a client
+ * that fills it in says what it never meant to.
+ */
+function conditionalFields({ derive }: Resource): Set<string> {
+  const read = new Set<string>()
+  const placeholder = new Proxy<Record<string, SQL>>({}, { get: () => sql`NULL` })
+  const sent = new Proxy<Record<string, SQL>>(
+    {},
+    {
+      get(_, name) {
+        read.add(String(name))
+        return sql`NULL`
+      },
+    },
+  )
+  for (const compute of Object.values(derive)) compute({ sent, next: placeholder, row: placeholder })
+  return read
+}
+
+/** `x-default` is what a field holds when neither it nor any other field of the body says otherwise. */
+function withDefault(schema: Json, column: SQLiteColumn, isConditional: boolean): Json {
+  if (!column.hasDefault) return schema
+  return { ...schema, [isConditional ? 'x-default' : 'default']: column.default }
 }
 
 /** The schema of a column that no body sets. */
-export function columnSchema({ name, dataType, enumValues }: SQLiteColumn): Json {
+export function columnSchema(column: SQLiteColumn): Json {
+  const { name, dataType, enumValues } = column
+  if (name === 'revision') return REVISION
   if (name === 'id' || name.endsWith('_id')) return name === 'user_id' ? { type: 'string' } : ID
   if (name.endsWith('_at')) return { type: 'string', format: 'date-time' }
   if (enumValues?.length) return { type: 'string', enum: enumValues }
-  return { type: dataType === 'number' ? 'integer' : dataType }
+  if (dataType !== 'number') return { type: dataType }
+  return column.getSQLType() === 'real'
+    ? { type: 'number', format: 'double' }
+    : { type: 'integer', format: 'int64' }
 }
 
-function nullable(column: SQLiteColumn): Json {
-  return column.notNull ? {} : { type: ['string', 'null'] }
+function readOnly(column: SQLiteColumn): Json {
+  const schema = columnSchema(column)
+  return { ...schema, ...(!column.notNull && { type: [schema.type, 'null'] }), readOnly: true }
 }

@@ -14,6 +14,7 @@ const USER = '/api/{user_id}'
 
 interface Schema {
   default?: unknown
+  'x-default'?: unknown
   type?: string | string[]
   anyOf?: Schema[]
   required?: string[]
@@ -104,7 +105,8 @@ function singularOf(item: unknown): string {
 function defaultsOf(row: Schema = {}, create: Schema = {}): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries(row.properties ?? {})) {
-    const given = create.properties?.[name]?.default
+    const body = create.properties?.[name]
+    const given = body?.default ?? body?.['x-default']
     if (given !== undefined) values[name] = given
     else if (isNullable(schema)) values[name] = null
     else if (schema.type === 'boolean') values[name] = false

@@ -421,7 +421,7 @@ describe('a replay', () => {
     const [user, key] = [await newUser(), newKey()]
     const first = await user.call('POST', '/tasks', { title: 'One' }, key)
     const replay = await user.call('POST', '/tasks', { title: 'One' }, { ...key, Prefer: 'return=minimal' })
-    expect([replay.status, replay.text, replay.headers.get('Idempotent-Replayed')]).toEqual([201, '', 'true'])
+    expect([replay.status, replay.text, replay.headers.get('Idempotent-Replayed')]).toEqual([204, '', 'true'])
     expect(replay.headers.get('Location')).toBe(first.headers.get('Location'))
   })
 })

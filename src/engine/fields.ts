@@ -16,7 +16,7 @@ export function text(max: number) {
         ctx.issues.push(tooBig(ctx.value, max, `must be at most ${max} characters`))
       }
     })
-    .meta({ maxLength: max })
+    .meta({ maxLength: max, pattern: NO_NUL })
 }
 
 /** {@link text} that shows something: one of white space and invisible characters (U+200B and its like) only is refused. */
@@ -25,7 +25,7 @@ export function title(max: number) {
     .check((ctx) => {
       if (!VISIBLE.test(ctx.value)) ctx.issues.push(tooSmall(ctx.value, 1, 'must not be blank'))
     })
-    .meta({ minLength: 1, maxLength: max })
+    .meta({ minLength: 1, maxLength: max, pattern: NOT_BLANK })
 }
 
 /** Up to `maxItems` different, non-empty {@link text}s in the order sent. */
@@ -34,7 +34,7 @@ export function labels(maxItems: number, maxLength: number) {
     .check((ctx) => {
       if (ctx.value === '') ctx.issues.push(tooSmall(ctx.value, 1, 'must not be empty'))
     })
-    .meta({ minLength: 1, maxLength })
+    .meta({ minLength: 1, maxLength, pattern: NO_NUL })
   return z
     .array(label)
     .max(maxItems)
@@ -61,7 +61,12 @@ export function moment() {
       ctx.issues.push(issue(value, 'invalid_format', 'must be an RFC 3339 date or date-time'))
       return z.NEVER
     })
-    .meta({ type: 'string', examples: ['2026-11-20', '2026-11-20T09:30:00.000Z'] })
+    .meta({
+      type: 'string',
+      description: 'A date, or a date-time with an offset (RFC 3339).',
+      pattern: MOMENT,
+      examples: ['2026-11-20', '2026-11-20T09:30:00.000Z'],
+    })
 }
 
 /** An id as this API makes and accepts them: a lower-case UUIDv7 (RFC 9562 §5.7). */
@@ -71,6 +76,12 @@ export function id() {
 
 // Default_Ignorable_Code_Point has the zero-width characters and fillers; U+2800 is the blank Braille pattern.
 const VISIBLE = /[^\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u2800]/u
+
+// What the rules above come to in a regular expression that every language has; a client learns the rest from the 422.
+const NO_NUL = '^[^\\x00]*$'
+const NOT_BLANK = '^\\s*[^\\s\\x00][^\\x00]*$'
+const MOMENT =
+  '^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])([Tt]([01]\\d|2[0-3])(:[0-5]\\d){2}(\\.\\d+)?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d))?$'
 
 const DATE_TIME =
   /^(\d{4}-\d\d-\d\d)t([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i

@@ -136,7 +136,7 @@ function idIn(c: Context<App>, parameter: string): string {
 
 /**
  * Answers with a row and its `ETag`; caches may keep it, for asking again whether it still holds. A write that prefers
- * it so is answered without the row (RFC 7240 §4.2).
+ * it so is a 204 without the row (RFC 7240 §4.2).
  */
 export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Response {
   conditional(c, row)
@@ -148,7 +148,7 @@ export function answer(c: Context<App>, row: Row, status: 200 | 201 = 200): Resp
     return c.json(row, status)
   }
   c.header('Preference-Applied', 'return=minimal')
-  return c.body(null, status === 200 ? 204 : status)
+  return c.body(null, 204)
 }
 
 /** Answers a POST that wrote one row, or did so before under the same key. Throws `row_gone`. */
