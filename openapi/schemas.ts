@@ -70,8 +70,6 @@ function bodySchemas(resource: Resource): Json {
 function bulkSchemas({ name, singular }: Resource): Json {
   const Row = pascal(singular)
   const revision = { ...REVISION, description: 'Go on only if the row is still at this revision.' }
-  const variant = (op: string, required: Json, optional: Json) =>
-    closed({ op: { type: 'string', const: op }, ...required }, optional)
   return {
     [`${pascal(name)}Bulk`]: closed({
       operations: {
@@ -99,28 +97,32 @@ function bulkSchemas({ name, singular }: Resource): Json {
   }
 }
 
+/** What an operation of a bulk is. */
+function variant(op: string, required: Json, optional: Json): Json {
+  return closed({ op: { type: 'string', const: op }, ...required }, optional)
+}
+
 /** The schemas of a page of changes: a change of each collection is one of its own, told apart by `collection`. */
 export function changesSchemas(resources: readonly Resource[]): Json {
-  const nameOf = ({ singular }: Resource) => `${pascal(singular)}Change`
-  const change = ({ name, singular }: Resource) =>
-    closed(
-      {
-        collection: { type: 'string', const: name },
-        id: ID,
-        deleted: { type: 'boolean' },
-        revision: REVISION,
-      },
-      { data: { ...ref('schemas', pascal(singular)), description: 'The row, unless it is deleted.' } },
-    )
   return {
     ChangeList: closed({
       changes: { type: 'array', items: ref('schemas', 'Change') },
       cursor: { type: 'string', description: 'Send it next time.' },
       has_more: { type: 'boolean', description: 'Whether to ask again at once.' },
     }),
-    Change: oneOf('collection', Object.fromEntries(resources.map((each) => [each.name, nameOf(each)]))),
-    ...merged(resources.map((each) => ({ [nameOf(each)]: change(each) }))),
+    Change: oneOf('collection', Object.fromEntries(resources.map((each) => [each.name, changeName(each)]))),
+    ...merged(resources.map((each) => ({ [changeName(each)]: changeOf(each) }))),
   }
+}
+
+function changeName({ singular }: Resource): string {
+  return `${pascal(singular)}Change`
+}
+
+function changeOf({ name, singular }: Resource): Json {
+  const collection = { type: 'string', const: name }
+  const data = { ...ref('schemas', pascal(singular)), description: 'The row, unless it is deleted.' }
+  return closed({ collection, id: ID, deleted: { type: 'boolean' }, revision: REVISION }, { data })
 }
 
 function fieldsOf(validator: z.ZodType): { properties: Record<string, Json>; required: string[] } {
