@@ -67,7 +67,7 @@ export interface paths {
     get: operations['getProject']
     /**
      * Replace a project
-     * @description Sets every writable field: one left out goes back to its default.
+     * @description Sets every writable field: one left out goes back to its default. Read-only fields may be sent back; they are ignored.
      */
     put: operations['replaceProject']
     post?: never
@@ -80,7 +80,7 @@ export interface paths {
     head?: never
     /**
      * Change a project
-     * @description Sets the fields sent, at least one, and leaves the others as they are.
+     * @description Sets the fields sent, at least one, and leaves the others as they are. Read-only fields may be sent back; they are ignored.
      */
     patch: operations['updateProject']
     trace?: never
@@ -169,7 +169,7 @@ export interface paths {
     get: operations['getTask']
     /**
      * Replace a task
-     * @description Sets every writable field: one left out goes back to its default.
+     * @description Sets every writable field: one left out goes back to its default. Read-only fields may be sent back; they are ignored.
      */
     put: operations['replaceTask']
     post?: never
@@ -182,7 +182,7 @@ export interface paths {
     head?: never
     /**
      * Change a task
-     * @description Sets the fields sent, at least one, and leaves the others as they are.
+     * @description Sets the fields sent, at least one, and leaves the others as they are. Read-only fields may be sent back; they are ignored.
      */
     patch: operations['updateTask']
     trace?: never
@@ -279,7 +279,7 @@ export interface paths {
     get: operations['getComment']
     /**
      * Replace a comment
-     * @description Sets every writable field: one left out goes back to its default.
+     * @description Sets every writable field: one left out goes back to its default. Read-only fields may be sent back; they are ignored.
      */
     put: operations['replaceComment']
     post?: never
@@ -292,7 +292,7 @@ export interface paths {
     head?: never
     /**
      * Change a comment
-     * @description Sets the fields sent, at least one, and leaves the others as they are.
+     * @description Sets the fields sent, at least one, and leaves the others as they are. Read-only fields may be sent back; they are ignored.
      */
     patch: operations['updateComment']
     trace?: never
@@ -464,71 +464,139 @@ export interface components {
         | '/docs/problems#database_unavailable'
         | '/docs/problems#database_timeout'
       title: string
+      /** Format: int32 */
       status: number
       detail: string
       /** Format: uri-reference */
       instance: string
       request_id: string
-      /** @description Which operation of a bulk failed. */
+      /**
+       * Format: int32
+       * @description Which operation of a bulk failed.
+       */
       index?: number
       /** @description What is invalid, a field or parameter each. */
-      errors?: {
-        path: string
-        code: string
-        message: string
-      }[]
+      errors?: components['schemas']['FieldError'][]
     }
-    Changes: {
-      changes: {
-        /** @enum {string} */
-        collection: 'projects' | 'tasks' | 'comments'
-        /** Format: uuid */
-        id: string
-        deleted: boolean
-        revision: number
-        /** @description The row, unless it is deleted. */
-        data?:
-          | components['schemas']['Project']
-          | components['schemas']['Task']
-          | components['schemas']['Comment']
-      }[]
+    FieldError: {
+      /** @example tags[3] */
+      path: string
+      /** @example too_big */
+      code: string
+      message: string
+    }
+    Health: {
+      /** @constant */
+      status: 'healthy'
+    }
+    Readiness: {
+      /** @constant */
+      status: 'ready'
+    }
+    ChangeList: {
+      changes: components['schemas']['Change'][]
       /** @description Send it next time. */
       cursor: string
       /** @description Whether to ask again at once. */
       has_more: boolean
     }
-    LiveMessage:
-      | {
-          /** @constant */
-          type: 'ready'
-        }
-      | {
-          /** @constant */
-          type: 'changed'
-          /** @description Send it as `x-d1-bookmark` to read what was written; null where there are no replicas. */
-          bookmark: string | null
-          /** @description The highest revision of each collection that has changed. */
-          revisions: {
-            projects?: number
-            tasks?: number
-            comments?: number
-          }
-        }
+    Change:
+      | components['schemas']['ProjectChange']
+      | components['schemas']['TaskChange']
+      | components['schemas']['CommentChange']
+    ProjectChange: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      collection: 'projects'
+      /** Format: uuid */
+      id: string
+      deleted: boolean
+      /** Format: int64 */
+      revision: number
+      /** @description The row, unless it is deleted. */
+      data?: components['schemas']['Project']
+    }
+    TaskChange: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      collection: 'tasks'
+      /** Format: uuid */
+      id: string
+      deleted: boolean
+      /** Format: int64 */
+      revision: number
+      /** @description The row, unless it is deleted. */
+      data?: components['schemas']['Task']
+    }
+    CommentChange: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      collection: 'comments'
+      /** Format: uuid */
+      id: string
+      deleted: boolean
+      /** Format: int64 */
+      revision: number
+      /** @description The row, unless it is deleted. */
+      data?: components['schemas']['Comment']
+    }
+    LiveMessage: components['schemas']['LiveReady'] | components['schemas']['LiveChanged']
+    LiveReady: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      type: 'ready'
+    }
+    LiveChanged: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      type: 'changed'
+      /** @description Send it as `x-d1-bookmark` to read what was written; null where there are no replicas. */
+      bookmark: string | null
+      revisions: components['schemas']['LiveRevisions']
+    }
+    /** @description The highest revision of each collection that has changed. */
+    LiveRevisions: {
+      /** Format: int64 */
+      projects?: number
+      /** Format: int64 */
+      tasks?: number
+      /** Format: int64 */
+      comments?: number
+    }
     Registration: {
-      /** Format: email */
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
       email: string
       /** Format: password */
       password: string
     }
     Credentials: {
-      /** Format: email */
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
       email: string
       password: string
     }
     PasswordGrant: {
       /** @constant */
       grant_type?: 'password'
-      /** Format: email */
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
       username: string
       password: string
     }
@@ -572,28 +640,45 @@ export interface components {
     }
     UserList: {
       users: components['schemas']['Account'][]
-      /** @description How many this page has. */
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
       count: number
       /** @description The `cursor` of the next page; null on the last. */
       next_cursor: string | null
     }
     SessionList: {
       sessions: components['schemas']['Session'][]
-      /** @description How many this page has. */
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
       count: number
       /** @description The `cursor` of the next page; null on the last. */
       next_cursor: string | null
     }
-    /** @description In cookie mode without the tokens. */
     Tokens: {
       /** @description A JWT: send it as `Authorization: Bearer`. */
-      access_token?: string
+      access_token: string
       /** @constant */
       token_type: 'bearer'
-      /** @description How long the access token lives, in seconds. */
+      /**
+       * Format: int32
+       * @description How long the access token lives, in seconds.
+       */
       expires_in: number
       /** @description For the next refresh, once. */
-      refresh_token?: string
+      refresh_token: string
+    }
+    CookieTokens: {
+      /** @constant */
+      token_type: 'bearer'
+      /**
+       * Format: int32
+       * @description How long the access token lives, in seconds.
+       */
+      expires_in: number
     }
     Export: {
       user_id: string
@@ -606,19 +691,21 @@ export interface components {
       comments: components['schemas']['Comment'][]
     }
     KeySet: {
-      keys: {
-        /** @enum {unknown} */
-        kty: 'OKP' | 'EC'
-        /** @enum {unknown} */
-        crv: 'Ed25519' | 'P-256'
-        x: string
-        y?: string
-        kid: string
-        /** @enum {unknown} */
-        alg: 'EdDSA' | 'ES256'
-        /** @constant */
-        use: 'sig'
-      }[]
+      keys: components['schemas']['PublicKey'][]
+    }
+    PublicKey: {
+      /** @enum {string} */
+      kty: 'OKP' | 'EC'
+      /** @enum {string} */
+      crv: 'Ed25519' | 'P-256'
+      x: string
+      kid: string
+      /** @enum {string} */
+      alg: 'EdDSA' | 'ES256'
+      /** @constant */
+      use: 'sig'
+      /** @description Only of a key on P-256. */
+      y?: string
     }
     Project: {
       /** Format: uuid */
@@ -627,6 +714,7 @@ export interface components {
       name: string
       description: string | null
       archived: boolean
+      /** Format: int64 */
       readonly revision: number
       /** Format: date-time */
       readonly created_at: string
@@ -635,48 +723,18 @@ export interface components {
     }
     ProjectList: {
       projects: components['schemas']['Project'][]
-      /** @description How many rows this page has. */
+      /**
+       * Format: int32
+       * @description How many rows this page has.
+       */
       count: number
       /** @description The `cursor` of the next page; null on the last. */
       next_cursor: string | null
-      /** @description How many rows match, on request (`total=true`). */
+      /**
+       * Format: int32
+       * @description How many rows match, on request (`total=true`).
+       */
       total?: number
-    }
-    ProjectsBulk: {
-      operations: (
-        | {
-            /** @constant */
-            op: 'create'
-            /** Format: uuid */
-            id?: string
-            data: components['schemas']['ProjectCreate']
-          }
-        | {
-            /** @constant */
-            op: 'update'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-            data: components['schemas']['ProjectUpdate']
-          }
-        | {
-            /** @constant */
-            op: 'delete'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-          }
-      )[]
-    }
-    ProjectsBulkResults: {
-      results: {
-        status: number
-        /** Format: uuid */
-        id: string
-        project?: components['schemas']['Project']
-      }[]
     }
     ProjectCreate: {
       /**
@@ -684,43 +742,77 @@ export interface components {
        * @description Your own UUIDv7, or none to get one.
        */
       id?: string
-      readonly user_id?: string
       name: string
       description?: string | null
       /** @default false */
       archived?: boolean
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     ProjectReplace: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
       name: string
       description?: string | null
       /** @default false */
       archived?: boolean
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     ProjectUpdate: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
       name?: string
       description?: string | null
       archived?: boolean
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
+    }
+    ProjectsBulk: {
+      operations: components['schemas']['ProjectBulkOperation'][]
+    }
+    ProjectBulkOperation:
+      | components['schemas']['ProjectBulkCreate']
+      | components['schemas']['ProjectBulkUpdate']
+      | components['schemas']['ProjectBulkDelete']
+    ProjectBulkCreate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'create'
+      data: components['schemas']['ProjectCreate']
+      /** Format: uuid */
+      id?: string
+    }
+    ProjectBulkUpdate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'update'
+      /** Format: uuid */
+      id: string
+      data: components['schemas']['ProjectUpdate']
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    ProjectBulkDelete: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'delete'
+      /** Format: uuid */
+      id: string
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    ProjectsBulkResults: {
+      results: components['schemas']['ProjectBulkResult'][]
+    }
+    ProjectBulkResult: {
+      /** Format: int32 */
+      status: number
+      /** Format: uuid */
+      id: string
+      project?: components['schemas']['Project']
     }
     Task: {
       /** Format: uuid */
@@ -738,6 +830,7 @@ export interface components {
       due_date: string | null
       tags: string[]
       project_id: string | null
+      /** Format: int64 */
       readonly revision: number
       /** Format: date-time */
       readonly created_at: string
@@ -746,48 +839,18 @@ export interface components {
     }
     TaskList: {
       tasks: components['schemas']['Task'][]
-      /** @description How many rows this page has. */
+      /**
+       * Format: int32
+       * @description How many rows this page has.
+       */
       count: number
       /** @description The `cursor` of the next page; null on the last. */
       next_cursor: string | null
-      /** @description How many rows match, on request (`total=true`). */
+      /**
+       * Format: int32
+       * @description How many rows match, on request (`total=true`).
+       */
       total?: number
-    }
-    TasksBulk: {
-      operations: (
-        | {
-            /** @constant */
-            op: 'create'
-            /** Format: uuid */
-            id?: string
-            data: components['schemas']['TaskCreate']
-          }
-        | {
-            /** @constant */
-            op: 'update'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-            data: components['schemas']['TaskUpdate']
-          }
-        | {
-            /** @constant */
-            op: 'delete'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-          }
-      )[]
-    }
-    TasksBulkResults: {
-      results: {
-        status: number
-        /** Format: uuid */
-        id: string
-        task?: components['schemas']['Task']
-      }[]
     }
     TaskCreate: {
       /**
@@ -795,17 +858,11 @@ export interface components {
        * @description Your own UUIDv7, or none to get one.
        */
       id?: string
-      readonly user_id?: string
       title: string
       description?: string | null
-      /**
-       * @default pending
-       * @enum {string}
-       */
+      /** @enum {string} */
       status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
-      /** Format: date-time */
-      readonly completed_at?: string | null
       /**
        * @default medium
        * @enum {string}
@@ -815,26 +872,13 @@ export interface components {
       /** @default [] */
       tags?: string[]
       project_id?: string | null
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     TaskReplace: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
       title: string
       description?: string | null
-      /**
-       * @default pending
-       * @enum {string}
-       */
+      /** @enum {string} */
       status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
-      /** Format: date-time */
-      readonly completed_at?: string | null
       /**
        * @default medium
        * @enum {string}
@@ -844,33 +888,74 @@ export interface components {
       /** @default [] */
       tags?: string[]
       project_id?: string | null
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     TaskUpdate: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
       title?: string
       description?: string | null
       /** @enum {string} */
       status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
-      /** Format: date-time */
-      readonly completed_at?: string | null
       /** @enum {string} */
       priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
       tags?: string[]
       project_id?: string | null
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
+    }
+    TasksBulk: {
+      operations: components['schemas']['TaskBulkOperation'][]
+    }
+    TaskBulkOperation:
+      | components['schemas']['TaskBulkCreate']
+      | components['schemas']['TaskBulkUpdate']
+      | components['schemas']['TaskBulkDelete']
+    TaskBulkCreate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'create'
+      data: components['schemas']['TaskCreate']
+      /** Format: uuid */
+      id?: string
+    }
+    TaskBulkUpdate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'update'
+      /** Format: uuid */
+      id: string
+      data: components['schemas']['TaskUpdate']
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    TaskBulkDelete: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'delete'
+      /** Format: uuid */
+      id: string
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    TasksBulkResults: {
+      results: components['schemas']['TaskBulkResult'][]
+    }
+    TaskBulkResult: {
+      /** Format: int32 */
+      status: number
+      /** Format: uuid */
+      id: string
+      task?: components['schemas']['Task']
     }
     Comment: {
       /** Format: uuid */
@@ -879,6 +964,7 @@ export interface components {
       /** Format: uuid */
       readonly task_id: string
       body: string
+      /** Format: int64 */
       readonly revision: number
       /** Format: date-time */
       readonly created_at: string
@@ -887,48 +973,18 @@ export interface components {
     }
     CommentList: {
       comments: components['schemas']['Comment'][]
-      /** @description How many rows this page has. */
+      /**
+       * Format: int32
+       * @description How many rows this page has.
+       */
       count: number
       /** @description The `cursor` of the next page; null on the last. */
       next_cursor: string | null
-      /** @description How many rows match, on request (`total=true`). */
+      /**
+       * Format: int32
+       * @description How many rows match, on request (`total=true`).
+       */
       total?: number
-    }
-    CommentsBulk: {
-      operations: (
-        | {
-            /** @constant */
-            op: 'create'
-            /** Format: uuid */
-            id?: string
-            data: components['schemas']['CommentCreate']
-          }
-        | {
-            /** @constant */
-            op: 'update'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-            data: components['schemas']['CommentUpdate']
-          }
-        | {
-            /** @constant */
-            op: 'delete'
-            /** Format: uuid */
-            id: string
-            /** @description Go on only if the row is still at this revision. */
-            revision?: number
-          }
-      )[]
-    }
-    CommentsBulkResults: {
-      results: {
-        status: number
-        /** Format: uuid */
-        id: string
-        comment?: components['schemas']['Comment']
-      }[]
     }
     CommentCreate: {
       /**
@@ -936,41 +992,69 @@ export interface components {
        * @description Your own UUIDv7, or none to get one.
        */
       id?: string
-      readonly user_id?: string
-      /** Format: uuid */
-      readonly task_id?: string
       body: string
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     CommentReplace: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
-      /** Format: uuid */
-      readonly task_id?: string
       body: string
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
     }
     CommentUpdate: {
-      /** Format: uuid */
-      readonly id?: string
-      readonly user_id?: string
-      /** Format: uuid */
-      readonly task_id?: string
       body?: string
-      readonly revision?: number
-      /** Format: date-time */
-      readonly created_at?: string
-      /** Format: date-time */
-      readonly updated_at?: string
+    }
+    CommentsBulk: {
+      operations: components['schemas']['CommentBulkOperation'][]
+    }
+    CommentBulkOperation:
+      | components['schemas']['CommentBulkCreate']
+      | components['schemas']['CommentBulkUpdate']
+      | components['schemas']['CommentBulkDelete']
+    CommentBulkCreate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'create'
+      data: components['schemas']['CommentCreate']
+      /** Format: uuid */
+      id?: string
+    }
+    CommentBulkUpdate: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'update'
+      /** Format: uuid */
+      id: string
+      data: components['schemas']['CommentUpdate']
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    CommentBulkDelete: {
+      /**
+       * @description discriminator enum property added by openapi-typescript
+       * @enum {string}
+       */
+      op: 'delete'
+      /** Format: uuid */
+      id: string
+      /**
+       * Format: int64
+       * @description Go on only if the row is still at this revision.
+       */
+      revision?: number
+    }
+    CommentsBulkResults: {
+      results: components['schemas']['CommentBulkResult'][]
+    }
+    CommentBulkResult: {
+      /** Format: int32 */
+      status: number
+      /** Format: uuid */
+      id: string
+      comment?: components['schemas']['Comment']
     }
   }
   responses: {
@@ -1335,9 +1419,9 @@ export interface operations {
       query?: {
         /** @description How many rows at most. */
         limit?: number
-        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters. */
+        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters, and without `offset`. */
         cursor?: string
-        /** @description How many rows to skip, for clients that page by number. */
+        /** @description How many rows to skip, for clients that page by number. Not together with `cursor`. */
         offset?: number
         /** @description The field to sort by, `-` for descending. Nulls come last. */
         sort?: 'created_at' | '-created_at' | 'updated_at' | '-updated_at' | 'name' | '-name'
@@ -1430,7 +1514,6 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
-          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1453,6 +1536,22 @@ export interface operations {
            */
           'application/json': components['schemas']['Project']
         }
+      }
+      /** @description Done, as asked with `Prefer: return=minimal`. */
+      204: {
+        headers: {
+          ETag: components['headers']['ETag']
+          'Preference-Applied': components['headers']['Preference-Applied']
+          Location: components['headers']['Location']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content?: never
       }
       400: components['responses']['Problem400']
       401: components['responses']['Problem401']
@@ -1926,9 +2025,9 @@ export interface operations {
       query?: {
         /** @description How many rows at most. */
         limit?: number
-        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters. */
+        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters, and without `offset`. */
         cursor?: string
-        /** @description How many rows to skip, for clients that page by number. */
+        /** @description How many rows to skip, for clients that page by number. Not together with `cursor`. */
         offset?: number
         /** @description The field to sort by, `-` for descending. Nulls come last. */
         sort?:
@@ -2058,7 +2157,6 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
-          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -2089,6 +2187,22 @@ export interface operations {
            */
           'application/json': components['schemas']['Task']
         }
+      }
+      /** @description Done, as asked with `Prefer: return=minimal`. */
+      204: {
+        headers: {
+          ETag: components['headers']['ETag']
+          'Preference-Applied': components['headers']['Preference-Applied']
+          Location: components['headers']['Location']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content?: never
       }
       400: components['responses']['Problem400']
       401: components['responses']['Problem401']
@@ -2638,9 +2752,9 @@ export interface operations {
       query?: {
         /** @description How many rows at most. */
         limit?: number
-        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters. */
+        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters, and without `offset`. */
         cursor?: string
-        /** @description How many rows to skip, for clients that page by number. */
+        /** @description How many rows to skip, for clients that page by number. Not together with `cursor`. */
         offset?: number
         /** @description The field to sort by, `-` for descending. Nulls come last. */
         sort?: 'created_at' | '-created_at' | 'updated_at' | '-updated_at'
@@ -2735,7 +2849,6 @@ export interface operations {
           Location: components['headers']['Location']
           ETag: components['headers']['ETag']
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
-          'Preference-Applied': components['headers']['Preference-Applied']
           'X-Request-Id': components['headers']['X-Request-Id']
           'Server-Timing': components['headers']['Server-Timing']
           'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -2757,6 +2870,22 @@ export interface operations {
            */
           'application/json': components['schemas']['Comment']
         }
+      }
+      /** @description Done, as asked with `Prefer: return=minimal`. */
+      204: {
+        headers: {
+          ETag: components['headers']['ETag']
+          'Preference-Applied': components['headers']['Preference-Applied']
+          Location: components['headers']['Location']
+          'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content?: never
       }
       400: components['responses']['Problem400']
       401: components['responses']['Problem401']
@@ -3350,7 +3479,7 @@ export interface operations {
            *       "has_more": true
            *     }
            */
-          'application/json': components['schemas']['Changes']
+          'application/json': components['schemas']['ChangeList']
         }
       }
       401: components['responses']['Problem401']
