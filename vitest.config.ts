@@ -6,9 +6,16 @@ import { defineConfig } from 'vitest/config'
 import { settingsFor } from './src/config.ts'
 import { generateMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
+import { openIdProvider } from './test/openid-provider.ts'
 import { closingLine } from './test/reporter.ts'
 
 const provider = identityProvider()
+const openId = openIdProvider()
+
+/** All that is outside the Worker. */
+function outside(request: Request): Response | Promise<Response> {
+  return openId.isAt(new URL(request.url)) ? openId.serve(request) : provider.serve(request)
+}
 
 /** The migration of a declaration that is not one of the API's own, generated afresh. */
 async function fixtureMigrations(schema: string) {
@@ -39,8 +46,8 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: './wrangler.toml' },
-            // The identity provider of the token tests; nothing else outside the Worker is ever called.
-            miniflare: { outboundService: provider.serve, d1Databases: ['EMPTY_DB'], bindings },
+            // The identity providers of the tests; nothing else outside the Worker is ever called.
+            miniflare: { outboundService: outside, d1Databases: ['EMPTY_DB'], bindings },
           }),
         ],
         test: {

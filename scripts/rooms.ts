@@ -26,6 +26,7 @@ const rooms: Readonly<Record<string, string>> = {
   d1: 'one batch a request: statements, assertions, clock',
   config: 'the settings, read and checked once',
   'own-key': 'a JWK that this deployment signs with',
+  provider: 'who else signs users in',
   setting: 'the kinds of settings',
   memo: 'made once, when first asked for',
   sha256: 'a digest in hexadecimal',

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { log } from './log.ts'
 import { ownKey, type OwnKey } from './own-key.ts'
 import { Problem } from './problems.ts'
+import { providers, secretSetting, type ConfiguredProvider } from './provider.ts'
 import { domain, httpsUrl, onOff, origins, seconds, secret, words } from './setting.ts'
 
 const SECRET_BYTES = 32
@@ -47,6 +48,10 @@ export function settingsFor(development: boolean) {
       'the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both',
     ),
     LIVE: onOff('on').describe('`off` takes live changes away: `/events` is a 404, and nothing is announced'),
+    OIDC_PROVIDERS: providers(development).describe(
+      'who else signs users in, as JSON: `[{ "id", "name", "issuer", "client_id", "scope"?, "trust_email"? }]`; the secret of each is `OIDC_<ID>_SECRET`',
+    ),
+    GUESTS: onOff('off').describe('`on` lets anybody try without signing up: `POST /api/auth/guest`'),
     RATE_LIMITS: onOff('on')
       .refine((on) => on || development, 'can be off in development only')
       .describe('`off` switches the rate limits of `wrangler.toml` off, in development only'),
@@ -78,6 +83,8 @@ export interface Config extends Readonly<z.output<Schema>> {
   ownKeys: readonly OwnKey[]
   /** What access tokens are signed with; undefined when only others sign. */
   signingKey: OwnKey | Uint8Array<ArrayBuffer> | undefined
+  /** Who else signs users in. */
+  providers: readonly ConfiguredProvider[]
   /** Whether accounts are kept here: not switched off, and there is a key to sign with. */
   accounts: boolean
 }
@@ -149,6 +156,13 @@ function parseSettings(env: Settings): Reading {
     faults.push('none of JWT_SECRET, JWT_PRIVATE_KEY and JWKS_URL is set')
   }
   const signingKey = key ?? shared
+  const texts = new Map(Object.entries<unknown>(env))
+  const providersHere = settings.OIDC_PROVIDERS.map((provider): ConfiguredProvider => {
+    const found = texts.get(secretSetting(provider.id))
+    if (typeof found === 'string' && found !== '') return { ...provider, secret: found }
+    faults.push(`${secretSetting(provider.id)} is not set`)
+    return { ...provider, secret: '' }
+  })
   return {
     faults,
     config: {
@@ -157,6 +171,7 @@ function parseSettings(env: Settings): Reading {
       secrets: [shared, settings.JWT_SECRET_PREVIOUS].filter((bytes) => bytes !== undefined),
       ownKeys: [key, sameKey ? undefined : previousKey].filter((own) => own !== undefined),
       signingKey,
+      providers: providersHere,
       accounts: settings.ACCOUNTS && signingKey !== undefined,
     },
   }

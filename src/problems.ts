@@ -41,6 +41,11 @@ export const problemTypes = {
     'Passkey refused',
     'The passkey is of no account here, or its answer does not hold: `detail` says which. Ask for new options.',
   ],
+  invalid_code: [
+    401,
+    'Invalid code',
+    'The code was used already, is older than a minute or came with another verifier. Sign in again.',
+  ],
   invalid_refresh_token: [
     401,
     'Invalid refresh token',
@@ -99,6 +104,11 @@ export const problemTypes = {
     422,
     'Invalid body',
     'The body was understood, but some fields are not valid: see `errors`.',
+  ],
+  invalid_callback: [
+    422,
+    'Invalid callback',
+    'This browser began no such sign-in, or it is over. Start again.',
   ],
   invalid_passkey: [
     422,

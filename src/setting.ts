@@ -51,12 +51,15 @@ export function secret(least: number) {
 export function httpsUrl(development: boolean) {
   return z
     .string()
-    .refine((value) => {
-      const url = URL.parse(value)
-      const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
-      return url?.protocol === 'https:' || (development && loopback && url?.protocol === 'http:')
-    }, 'is not an https URL')
+    .refine((value) => isHttps(value, development), 'is not an https URL')
     .optional()
+}
+
+/** Whether a text is an https URL; in development also an http one of a loopback address. */
+export function isHttps(text: string, development: boolean): boolean {
+  const url = URL.parse(text)
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
+  return url?.protocol === 'https:' || (development && loopback && url?.protocol === 'http:')
 }
 
 /** Exact origins, with commas between them. */

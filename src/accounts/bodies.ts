@@ -50,6 +50,23 @@ export const passkeyName = z.lazy(() => z.strictObject({ name: title(MAX_NAME) }
 /** The query string of a login. */
 export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))
 
+/** The query string of a sign-in with a provider: where to go back to, and the client's challenge (RFC 7636 §4.2). */
+export const providerQuery = z.lazy(() =>
+  z.strictObject({
+    return_to: z.string().min(1).max(2000),
+    code_challenge: z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/, 'must be 32 bytes in base64url'),
+    code_challenge_method: z.literal('S256').optional(),
+  }),
+)
+
+/** The body that exchanges the code of such a sign-in, with the challenge's verifier (RFC 7636 §4.1). */
+export const tokenBody = z.lazy(() =>
+  z.strictObject({
+    code: z.string().min(1).max(1000),
+    code_verifier: z.string().regex(/^[\w.~-]{43,128}$/, 'must be 43 to 128 of A–Z a–z 0–9 - . _ ~'),
+  }),
+)
+
 /** What an OAuth 2.0 client sends for a new pair of tokens. */
 interface Refresh {
   refresh_token: string

@@ -6,6 +6,7 @@ import { bind, OWNER } from '../d1/statement.ts'
 import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
 import { rowId } from '../engine/routes.ts'
 import { bookmark } from '../http/bookmark.ts'
+import { otherMethods } from '../http/methods.ts'
 import { validJson, validQuery } from '../http/validators.ts'
 import { limitAddress, limitUser } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
@@ -128,6 +129,9 @@ passkeyRoutes.delete('/passkeys/:id', authenticate, limitUser, bookmark, async (
   if (!removed?.length) throw new Problem('row_not_found')
   return c.body(null, 204)
 })
+
+// Before the paths of providers, one of which could be called so.
+for (const path of new Set(passkeyRoutes.routes.map((route) => route.path))) otherMethods(passkeyRoutes, path)
 
 function ownPasskey(c: Context<App>) {
   return { [OWNER]: c.get('identity').userId, id: rowId(c) }

@@ -23,6 +23,7 @@ import { changePassword } from './change-password.ts'
 import { login, refuseForeignLogin } from './login.ts'
 import { authenticateLogout, logout } from './logout.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
+import { providerRoutes } from './providers/routes.ts'
 import { refresh } from './refresh.ts'
 import { register } from './register.ts'
 import { requireAccounts } from './require-accounts.ts'
@@ -74,6 +75,7 @@ auth.put('/password', requireAccounts, authenticate, limitUser, validJson(passwo
 )
 
 auth.route('/', passkeyRoutes)
+auth.route('/', providerRoutes)
 
 auth.get('/me', authenticate, limitUser, bookmark, async (c) => {
   const account = bind(accountStatement, { [OWNER]: c.get('identity').userId })

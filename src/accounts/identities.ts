@@ -1,0 +1,82 @@
+import { sql } from 'drizzle-orm'
+import { users } from '../auth/schema.ts'
+import { assertion } from '../d1/assertion.ts'
+import { NOW } from '../d1/clock.ts'
+import type { Row } from '../d1/database.ts'
+import { compileOwned, compileUnscoped, OWNER, slot } from '../d1/statement.ts'
+import { identities } from './schema.ts'
+
+/** What a client sees of an identity. */
+export interface Identity {
+  id: string
+  /** The provider's id. */
+  provider: string
+  /** What the provider called it: an e-mail or a name. */
+  label: string | null
+  created_at: string
+  last_used_at: string | null
+}
+
+const VISIBLE = sql`id, provider, label, created_at, last_used_at`
+const mine = sql`${identities.user_id} = ${slot(OWNER)}`
+const isThis = sql`issuer = ${slot('issuer')} AND subject = ${slot('subject')}`
+const isKnown = sql`EXISTS (SELECT 1 FROM ${identities} WHERE ${isThis})`
+const INTO = sql`INSERT INTO ${identities} (user_id, id, issuer, subject, provider, label, created_at)`
+const NEW = sql`${slot('id')}, ${slot('issuer')}, ${slot('subject')}, ${slot('provider')}, ${slot('label')}, ${NOW}`
+
+/** Adds an identity to the owner's account, if there is that account and nobody has the identity. */
+export const addIdentityStatement = compileOwned(
+  sql`${INTO} SELECT id, ${NEW} FROM ${users} WHERE id = ${slot(OWNER)} AND NOT ${isKnown}`,
+)
+
+/** Adds an identity to the account that has proved the placeholder `email`, unless somebody has the identity. */
+export const joinByEmailStatement = compileUnscoped(
+  sql`${INTO} SELECT id, ${NEW} FROM ${users}
+    WHERE email = ${slot('email')} AND email_verified_at IS NOT NULL AND NOT ${isKnown}`,
+)
+
+/** Makes the account `owner` with the placeholder `email`, unless somebody has that or the identity. */
+export const newAccountStatement = compileOwned(
+  sql`INSERT INTO ${users} (id, email, email_verified_at, role, created_at, updated_at)
+    SELECT ${slot(OWNER)}, ${slot('email')}, ${NOW}, 'user', ${NOW}, ${NOW}
+    WHERE NOT ${isKnown} AND NOT EXISTS (SELECT 1 FROM ${users} WHERE email = ${slot('email')})`,
+)
+
+/** Whose an identity is. */
+export const findIdentityStatement = compileUnscoped(
+  sql`SELECT user_id, id FROM ${identities} WHERE ${isThis}`,
+)
+
+/** Asserts that the owner still has the identity `id`. */
+export const hasIdentityAssertion = compileOwned(
+  assertion(sql`EXISTS (SELECT 1 FROM ${identities} WHERE ${mine} AND id = ${slot('id')})`),
+)
+
+/** Notes that one of the owner's identities was used. */
+export const useIdentityStatement = compileOwned(
+  sql`UPDATE ${identities} SET last_used_at = ${NOW} WHERE ${mine} AND id = ${slot('id')}`,
+)
+
+/** The owner's identities, newest first, from after the placeholder `after`; one more than a page. */
+export const identitiesStatement = compileOwned(sql`SELECT ${VISIBLE} FROM ${identities}
+  WHERE ${mine} AND id < ${slot('after')} ORDER BY id DESC LIMIT ${slot('limit')}`)
+
+/** Removes one of the owner's identities. */
+export const removeIdentityStatement = compileOwned(
+  sql`DELETE FROM ${identities} WHERE ${mine} AND id = ${slot('id')} RETURNING id`,
+)
+
+/** A row of {@link identities} as a client sees it. */
+export function identityOf(row: Row): Identity {
+  return {
+    id: String(row.id),
+    provider: String(row.provider),
+    label: textOf(row.label),
+    created_at: String(row.created_at),
+    last_used_at: textOf(row.last_used_at),
+  }
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
