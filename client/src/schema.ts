@@ -429,6 +429,7 @@ export interface components {
         | '/docs/problems#session_ended'
         | '/docs/problems#invalid_credentials'
         | '/docs/problems#passkey_refused'
+        | '/docs/problems#invalid_code'
         | '/docs/problems#invalid_refresh_token'
         | '/docs/problems#foreign_origin'
         | '/docs/problems#admin_only'
@@ -452,6 +453,7 @@ export interface components {
         | '/docs/problems#not_json'
         | '/docs/problems#encoded_body'
         | '/docs/problems#invalid_body'
+        | '/docs/problems#invalid_callback'
         | '/docs/problems#invalid_passkey'
         | '/docs/problems#invalid_query'
         | '/docs/problems#key_reused'
@@ -1072,7 +1074,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) · Session ended (`session_ended`) · Invalid credentials (`invalid_credentials`) · Passkey refused (`passkey_refused`) · Invalid refresh token (`invalid_refresh_token`) */
+    /** @description Credentials required (`missing_credentials`) · Invalid token (`invalid_token`) · Session ended (`session_ended`) · Invalid credentials (`invalid_credentials`) · Passkey refused (`passkey_refused`) · Invalid code (`invalid_code`) · Invalid refresh token (`invalid_refresh_token`) */
     Problem401: {
       headers: {
         'WWW-Authenticate': components['headers']['WWW-Authenticate']
@@ -1232,7 +1234,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Invalid body (`invalid_body`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
+    /** @description Invalid body (`invalid_body`) · Invalid callback (`invalid_callback`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
     Problem422: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
