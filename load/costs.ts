@@ -7,6 +7,7 @@ import { getPlatformProxy } from 'wrangler'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import { resources, verbs } from '../src/resources/index.ts'
+import { LIVE_USERS, liveCosts } from './live-costs.ts'
 import { migrationFiles, statementsOf } from '../scripts/migrations.ts'
 
 // The ledger of costs: what every operation takes of D1, from D1's own `meta`, beside the least it could take.
@@ -340,6 +341,10 @@ function document(entries: readonly Entry[]): string {
     ),
     bound.why,
   ])
+  const bill = liveCosts().flatMap(({ way, parts, dollars }) => [
+    [`**${way}**`, `**${whole(dollars)}**`, '**together**'],
+    ...parts.map((part) => [part.what, part.dollars.toFixed(2), part.count]),
+  ])
   return `# What an operation costs
 
 Rows as D1 counts and bills them, from its own \`meta\`, with ${ROWS.toLocaleString('en')} rows of the user in every table. A round trip is one
@@ -355,7 +360,23 @@ batch that an assertion aborts D1 says nothing but the error, so what it read is
 
 \`npm run costs\` measures it again and writes this page: it runs the engine on a new local D1 that it fills itself, so
 the same code gives the same page.
+
+## What live changes cost
+
+${LIVE_USERS}. Dollars a month by Cloudflare's prices, beyond what the paid plan
+includes. The writes themselves and the rows read cost the same either way and are left out. The numbers are in
+\`load/live-costs.ts\`: put in your own.
+
+${table(['What', 'Dollars', 'How many a month'], bill)}
+
+An idle connection costs nothing: its hub sleeps, and the runtime answers its \`ping\` unbilled. Each write is one announcement,
+which is one request to an object, whether or not anybody listens. A hub that has once set an alarm, for the end of a session,
+keeps a database of some 12 KB: a million of them are 12 GB, or $2.40 a month.
 `
+}
+
+function whole(dollars: number): string {
+  return dollars.toLocaleString('en', { maximumFractionDigits: 0 })
 }
 
 /** A Markdown table with its columns aligned, as the formatter wants it. */

@@ -30,7 +30,7 @@ ${types.map(({ syntax, column, json, filter }) => `  ${syntax.padEnd(14)}${colum
 
 /** Paths, keys of a list and tables that are not free. */
 const RESERVED = new Set(
-  'changes export bulk restore complete count total next_cursor assertion users sessions account exported_at index'.split(
+  'changes events export bulk restore complete count total next_cursor assertion users sessions account exported_at index'.split(
     ' ',
   ),
 )

@@ -245,7 +245,7 @@ test('the oldest connection of a session gives way to the eleventh, and the olde
   for (const { next } of sockets.slice(2)) expect((await next()).revisions).toEqual({ tasks: body.revision })
 })
 
-test('an administrator who watches somebody is not counted among them, and stops with the session', async () => {
+test('an administrator who watches somebody stops with the session, and with the account', async () => {
   const user = await newUser()
   const account = await newAccount()
   await env.DB.prepare(`UPDATE users SET role = 'admin' WHERE id = ?`).bind(account.id).run()
@@ -255,6 +255,12 @@ test('an administrator who watches somebody is not counted among them, and stops
   expect((await watching.next()).revisions).toEqual({ tasks: body.revision })
   await admin.request('POST', '/api/auth/logout')
   expect(await watching.closed).toBe(4401)
+
+  const again = await listen(`/api/${user.id}/events`, {
+    Authorization: `Bearer ${(await newLogin(account.email)).access}`,
+  })
+  await call('DELETE', '/api/me', { headers: { Authorization: `Bearer ${await tokenFor(account.id)}` } })
+  expect(await again.closed).toBe(4410)
 })
 
 test('a browser sends its token as a subprotocol, and is answered with the other one', async () => {

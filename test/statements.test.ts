@@ -51,3 +51,17 @@ test('a statement over owned rows that forgets its owner throws before it can ru
   const forgetful = compileOwned(sql`SELECT 1`)
   expect(() => bind(forgetful, { owner: 'somebody' })).toThrow('scoped to its owner')
 })
+
+/** As it is written there. */
+const RETURNING = [' RETURNING $', '{ended}'].join('')
+
+test('a statement that ends sessions returns them, so that their live connections end too', () => {
+  const endings = Object.entries(sources)
+    .flatMap(([path, text]) =>
+      [...text.matchAll(/DELETE FROM \$\{sessions\}[^`]*/g)].map(([statement]) => ({ path, statement })),
+    )
+    // What has expired was closed by then, by the hub's own alarm.
+    .filter(({ statement }) => !statement.includes('WHERE ends_at <='))
+  expect(endings.length).toBeGreaterThan(5)
+  expect(endings.filter(({ statement }) => !statement.endsWith(RETURNING))).toEqual([])
+})

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, request as ask, type ClientRequest, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { migrate, startServer } from '../load/server.ts'
 import { developmentToken } from '../scripts/token.ts'
@@ -53,6 +54,14 @@ process.exitCode = wrong ? 1 : 0
 async function failedWith({ plant }: Fault): Promise<string[]> {
   const intercept = plant()
   const proxy = createServer((incoming, outgoing) => {
+    if (incoming.headers.accept === 'text/event-stream') {
+      passOn(incoming).on('response', (response) => {
+        outgoing.writeHead(response.statusCode ?? 500, response.headers)
+        response.pipe(outgoing)
+        outgoing.on('close', () => response.destroy())
+      })
+      return
+    }
     void requestOf(incoming)
       .then((request) => intercept(request, forward))
       .then(({ status, headers, text }) => {
@@ -61,6 +70,17 @@ async function failedWith({ plant }: Fault): Promise<string[]> {
       })
       .catch((error: unknown) => outgoing.destroy(error instanceof Error ? error : undefined))
   }).listen(0, 'localhost')
+  proxy.on('upgrade', (incoming: IncomingMessage, socket: Duplex) => {
+    passOn(incoming)
+      .on('upgrade', ({ rawHeaders }, upstream: Duplex, head: Buffer) => {
+        const lines = rawHeaders.map((text, at) => (at % 2 ? `${text}\r\n` : `${text}: `))
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`)
+        socket.write(head)
+        upstream.pipe(socket).pipe(upstream)
+        for (const end of [socket, upstream]) end.on('error', () => end.destroy())
+      })
+      .on('response', () => socket.destroy())
+  })
   await once(proxy, 'listening')
   const address = proxy.address()
   if (typeof address !== 'object' || !address) throw new Error('the proxy has no port')
@@ -80,6 +100,11 @@ async function failedWith({ plant }: Fault): Promise<string[]> {
     proxy.closeAllConnections()
     proxy.close()
   }
+}
+
+/** Sends a request for live changes to the Worker as it is: no fault is planted in what does not end. */
+function passOn({ url = '', headers }: IncomingMessage): ClientRequest {
+  return ask(server.url + url, { headers: { ...headers, host: new URL(server.url).host } }).end()
 }
 
 async function requestOf(incoming: IncomingMessage): Promise<Request> {

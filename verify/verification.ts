@@ -10,6 +10,7 @@ import { idempotency } from './idempotency.ts'
 import { identity } from './identity.ts'
 import { isolation } from './isolation.ts'
 import { lists } from './lists.ts'
+import { live } from './live.ts'
 import { preconditions } from './preconditions.ts'
 import { messageOf, newReport, type Result } from './report.ts'
 import { check, prepare, type Run } from './run.ts'
@@ -90,6 +91,7 @@ export async function verification(url: string, options: Options): Promise<Resul
         lists,
         sync,
         isolation,
+        live,
       ]) {
         await subject(run)
       }

@@ -13,8 +13,10 @@ const LATEST = 10_000
 export function eventStream(socket: WebSocket): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   let heartbeat: ReturnType<typeof setInterval> | undefined
+  let over = false
 
-  function leave(): void {
+  function end(): void {
+    over = true
     clearInterval(heartbeat)
     socket.close(1000)
   }
@@ -24,20 +26,23 @@ export function eventStream(socket: WebSocket): ReadableStream<Uint8Array> {
       const write = (text: string) => controller.enqueue(encoder.encode(`${text}\n\n`))
       socket.accept()
       socket.addEventListener('message', ({ data }) => {
+        if (over) return
         write(data === 'pong' ? ':' : `data: ${String(data)}`)
         if ((controller.desiredSize ?? 0) > -MOST_WAITING) return
         // It asks for everything when it comes back.
-        leave()
+        end()
         controller.close()
       })
       socket.addEventListener('close', ({ code, reason }) => {
-        clearInterval(heartbeat)
+        // The client has left, which is why it was closed.
+        if (over) return
+        end()
         write(`event: close\ndata: ${JSON.stringify({ code, reason })}`)
         controller.close()
       })
       heartbeat = setInterval(() => socket.send('ping'), HEARTBEAT)
       write(`retry: ${Math.round(SOONEST + Math.random() * (LATEST - SOONEST))}`)
     },
-    cancel: leave,
+    cancel: end,
   })
 }
