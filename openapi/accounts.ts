@@ -8,6 +8,7 @@ import {
   refreshBody,
   refreshGrant,
 } from '../src/accounts/bodies.ts'
+import type { Activity } from '../src/accounts/activity.ts'
 import type { Session } from '../src/accounts/sessions.ts'
 import type { Account } from '../src/accounts/users.ts'
 import { id } from '../src/engine/fields.ts'
@@ -93,9 +94,15 @@ export function accountPaths(): Json {
     },
     '/api/auth/password': {
       put: operation('changePassword', 'Change the password', {
-        description: 'Ends every other session, and keeps this one.',
+        description:
+          'Ends every other session, and gives this one new tokens; a token without a session gets a 204. The current ' +
+          'password has a limit of its own.',
         requestBody: json('PasswordChange'),
-        responses: { ...done('Changed.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
+        responses: {
+          ...tokens('A new pair for this session.'),
+          ...done('Changed.'),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
       }),
     },
     '/api/auth/sessions': {
@@ -115,6 +122,26 @@ export function accountPaths(): Json {
         responses: { ...done('It has ended.'), ...problems(401, 403, 404, ...ANYWHERE) },
       }),
     },
+    '/api/auth/activity': {
+      get: operation('listActivity', 'List what happened', {
+        description:
+          'The security events of the account in the last 90 days, newest first: logins and by which way, failed logins, ' +
+          'changes, sessions ended, exports, visits of administrators. Pass over events that you do not know.',
+        parameters: page(),
+        responses: {
+          ...answer(200, 'ActivityList', 'A page of events.', []),
+          ...problems(401, 404, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/admin/users/{id}/sessions': {
+      parameters: [ref('parameters', 'account_id')],
+      delete: operation('endUserSessions', 'End the sessions of an account', {
+        description:
+          'For administrators. It holds for that user’s very next request, and is noted in their activity.',
+        responses: { ...done('All have ended.'), ...problems(401, 403, 404, ...ANYWHERE) },
+      }),
+    },
     '/api/admin/users': {
       get: operation('listUsers', 'List accounts', {
         description: 'For administrators; each use is logged.',
@@ -128,7 +155,8 @@ export function accountPaths(): Json {
     '/api/{user_id}': {
       parameters: [ref('parameters', 'user_id')],
       delete: operation('eraseAccount', 'Erase the account', {
-        description: 'The account, its sessions and every row it owns are gone, at once and for good.',
+        description:
+          'The account, its sessions and every row it owns are gone, at once and for good. Needs a login of the last ten minutes.',
         responses: { ...done('Erased.'), ...problems(401, 403, ...ANYWHERE) },
       }),
     },
@@ -136,7 +164,8 @@ export function accountPaths(): Json {
       parameters: [ref('parameters', 'user_id')],
       get: operation('exportAccount', 'Export everything', {
         description:
-          'One document of the account, its sessions and all its live rows, streamed. The cost headers count what was read ' +
+          'One document of the account, its sessions, what happened to it and all its live rows, streamed. Needs a login of the ' +
+          'last ten minutes. The cost headers count what was read ' +
           'before the first byte.',
         responses: {
           ...answer(200, 'Export', 'A download.', ['Content-Disposition']),
@@ -164,6 +193,15 @@ const account: z.ZodType<Account> = z.strictObject({
   email_verified: z.boolean(),
   role: z.enum(['user', 'admin']),
   created_at: z.iso.datetime(),
+})
+
+const happening: z.ZodType<Activity> = z.strictObject({
+  id: z.uuid(),
+  at: z.iso.datetime(),
+  event: z.string(),
+  session_id: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  address: z.string().nullable(),
 })
 
 const session: z.ZodType<Session> = z.strictObject({
@@ -196,6 +234,8 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     PasswordChange: schemaOf(passwordChange),
     Account: schemaOf(account),
     Session: schemaOf(session),
+    Activity: schemaOf(happening),
+    ActivityList: pageOf('activity', 'Activity'),
     UserList: pageOf('users', 'Account'),
     SessionList: pageOf('sessions', 'Session'),
     Tokens: closed({
@@ -209,6 +249,7 @@ export function accountSchemas(resources: readonly Resource[]): Json {
       exported_at: { type: 'string', format: 'date-time' },
       account: { anyOf: [ref('schemas', 'Account'), { type: 'null' }] },
       sessions: { type: 'array', items: ref('schemas', 'Session') },
+      activity: { type: 'array', items: ref('schemas', 'Activity') },
       ...rows,
     }),
     KeySet: closed({ keys: { type: 'array', items: ref('schemas', 'PublicKey') } }),
@@ -248,7 +289,7 @@ export const SECURITY_SCHEMES = {
 }
 
 function operation(operationId: string, summary: string, rest: Json): Json {
-  return { operationId, summary, tags: [operationId === 'listUsers' ? 'admin' : 'account'], ...rest }
+  return { operationId, summary, tags: [operationId.includes('User') ? 'admin' : 'account'], ...rest }
 }
 
 function json(schema: string, required = true): Json {

@@ -14,6 +14,13 @@ export const PARAMETERS = {
     schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', examples: ['me'] },
   },
   id: { name: 'id', in: 'path', required: true, description: 'The id of a row, a UUIDv7.', schema: ID },
+  account_id: {
+    name: 'id',
+    in: 'path',
+    required: true,
+    description: 'The id of an account.',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$' },
+  },
   'If-Match': {
     name: 'If-Match',
     in: 'header',

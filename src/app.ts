@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { admin } from './accounts/admin.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { jwks } from './auth/jwks.ts'
+import { requireRecentLogin } from './auth/recent-login.ts'
 import { requireOwner } from './auth/require-owner.ts'
 import { auth } from './accounts/routes.ts'
 import { changesFor } from './user/changes.ts'
@@ -42,6 +43,8 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.route('/api/auth', auth)
   app.route('/api/admin', admin)
   app.use('/api/*', authenticate)
+  app.delete('/api/:user_id', requireRecentLogin)
+  app.get('/api/:user_id/export', requireRecentLogin)
   app.use('/api/:user_id/*', requireOwner, limitUser, bookmark)
   app.route('/api/:user_id', eraseFor(resources))
   app.route('/api/:user_id/export', exportFor(resources))

@@ -8,6 +8,8 @@ export interface Identity {
   role: Role
   /** The session of this deployment that the token belongs to; undefined for tokens of an identity provider, or made by hand. */
   sessionId: string | undefined
+  /** When a token without a session says that its user logged in, in seconds since 1970: its `auth_time`. */
+  loggedInAt?: number | undefined
 }
 
 /** What a user may do: an `admin` may use any user's paths. */
@@ -37,6 +39,8 @@ export interface App {
     database: Database
     /** Whether the request has erased the owner and all that it owned. */
     erased: boolean
+    /** Whether what the request cost would tell something that its caller must not know. */
+    hidesCost: boolean
     problem: ProblemType
     /** What makes this request a security event, although it succeeds. */
     security: SecurityEvent

@@ -56,6 +56,11 @@ export const problemTypes = {
     'Foreign origin',
     'A request with cookies that changes something must come from an allowed `Origin`.',
   ],
+  reauthentication_required: [
+    403,
+    'Log in again',
+    'This needs a login of the last ten minutes: log in again, then repeat it.',
+  ],
   admin_only: [403, 'Administrators only', 'The access token does not carry the role `admin`.'],
   not_your_path: [403, 'Not your path', 'The user in the path is not the user of the access token.'],
   not_found: [404, 'Not found', 'Nothing answers at this path.'],

@@ -39,6 +39,11 @@ describe('register', () => {
     [{ email: newEmail(), password: 'short' }, 'password'],
     [{ email: newEmail(), password: 'x'.repeat(129) }, 'password'],
     [{ email: newEmail(), password: 'Password1' }, 'password'],
+    [{ email: 'ada.lovelace@example.com', password: 'ada.lovelace1' }, 'password'],
+    [{ email: 'ada.lovelace@example.com', password: 'Lovelace!!' }, 'password'],
+    [{ email: newEmail(), password: 'Freehold123' }, 'password'],
+    [{ email: newEmail(), password: 'Summer2026!' }, 'password'],
+    [{ email: newEmail(), password: 'password2024' }, 'password'],
     [{ email: newEmail() }, 'password'],
     [{ email: newEmail(), password: PASSWORD, role: 'admin' }, 'role'],
   ])('refuses %j and names %s', async (body, path) => {
@@ -219,12 +224,15 @@ describe('a change of password', () => {
     const { email, request, refreshToken } = await newAccount()
     const other = await newLogin(email)
     const body = { current_password: PASSWORD, new_password: changed }
-    expect((await request('PUT', '/api/auth/password', body)).status).toBe(204)
+    const renewed = await request('PUT', '/api/auth/password', body)
+    expect([renewed.status, renewed.body.token_type]).toEqual([200, 'bearer'])
     expect((await request('GET', '/api/auth/me')).status).toBe(200)
     expect(problemOf(await other.request('GET', '/api/me/tasks'))).toEqual([401, 'session_ended'])
     const refreshed = (token: string) => call('POST', '/api/auth/refresh', { body: { refresh_token: token } })
     expect(problemOf(await refreshed(other.refreshToken))).toEqual([401, 'invalid_refresh_token'])
-    expect((await refreshed(refreshToken)).status).toBe(200)
+    expect(problemOf(await refreshed(refreshToken))).toEqual([401, 'invalid_refresh_token'])
+    expect((await refreshed(renewed.body.refresh_token)).status).toBe(200)
+    expect((await request('GET', '/api/auth/me')).status).toBe(200)
     expect(problemOf(await logIn(email))).toEqual([401, 'invalid_credentials'])
     expect((await logIn(email, changed)).status).toBe(200)
   })
@@ -238,13 +246,36 @@ describe('a change of password', () => {
     expect((await logIn(email)).status).toBe(200)
   })
 
+  test('by cookie puts the new tokens into cookies', async () => {
+    const { email } = await newAccount()
+    const body = { email, password: PASSWORD }
+    const login = await call('POST', '/api/auth/login?cookie=true', { body })
+    const Cookie = login.headers
+      .getSetCookie()
+      .map((cookie) => cookie.split(';')[0])
+      .join('; ')
+    const renewed = await call('PUT', '/api/auth/password', {
+      body: { current_password: PASSWORD, new_password: changed },
+      headers: { Cookie, Origin: 'https://api.test' },
+    })
+    expect([renewed.status, renewed.body]).toEqual([200, { token_type: 'bearer', expires_in: 900 }])
+    expect(renewed.headers.getSetCookie().join()).toMatch(/__Host-access_token=.*__Host-refresh_token=/)
+  })
+
+  test('with a token without a session has nothing to renew', async () => {
+    const { id } = await newAccount()
+    const headers = { Authorization: `Bearer ${await tokenFor(id)}` }
+    const body = { current_password: PASSWORD, new_password: changed }
+    expect((await call('PUT', '/api/auth/password', { body, headers })).status).toBe(204)
+  })
+
   test('that finished first leaves no session to a login under way', async () => {
     const { email, request } = await newAccount()
     const [change, ...logins] = await Promise.all([
       request('PUT', '/api/auth/password', { current_password: PASSWORD, new_password: changed }),
       ...Array.from({ length: 5 }, () => logIn(email)),
     ])
-    expect(change.status).toBe(204)
+    expect(change.status).toBe(200)
     for (const { status, body } of logins) {
       if (status !== 200) continue
       const authorization = { Authorization: `Bearer ${body.access_token}` }
@@ -264,6 +295,7 @@ describe('paths', () => {
     ['me', 'GET, HEAD'],
     ['sessions', 'GET, HEAD'],
     [`sessions/${newId()}`, 'DELETE'],
+    ['activity', 'GET, HEAD'],
   ])('/api/auth/%s knows its methods before it asks for credentials', async (path, allow) => {
     for (const prefix of ['/api', '/api/v1']) {
       const { status, headers } = await call('PATCH', `${prefix}/auth/${path}`)

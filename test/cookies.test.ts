@@ -151,6 +151,23 @@ describe('cookie mode', () => {
     expect(problemOf(await send('GET', '/api/me/tasks'))).toEqual([401, 'session_ended'])
   })
 
+  test('logging in again ends the former session, whoever it was', async () => {
+    const { jar, send } = await newBrowser()
+    const other = await newAccount()
+    const former = `__Host-access_token=${jar.get('__Host-access_token')}`
+    await send('POST', '/api/auth/login?cookie=true', { email: other.email, password: PASSWORD })
+    expect((await send('GET', '/api/auth/me')).body.id).toBe(other.id)
+    const stale = await app('GET', '/api/auth/me', { headers: { Cookie: former } })
+    expect(problemOf(stale)).toEqual([401, 'session_ended'])
+    expect((await other.request('GET', '/api/auth/me')).status).toBe(200)
+  })
+
+  test('a refused login leaves the former session alone', async () => {
+    const { id, email, send } = await newBrowser()
+    expect((await send('POST', '/api/auth/login?cookie=true', { email, password: 'wrong' })).status).toBe(401)
+    expect((await send('GET', '/api/auth/me')).body.id).toBe(id)
+  })
+
   test('logs out of all', async () => {
     const { email, send } = await newBrowser()
     const other = await call('POST', '/api/auth/login', { body: { email, password: PASSWORD } })

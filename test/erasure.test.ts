@@ -120,6 +120,7 @@ describe('an export', () => {
       'exported_at',
       'account',
       'sessions',
+      'activity',
       ...resources.map(({ name }) => name),
     ])
   })

@@ -44,6 +44,16 @@ describe('a stored hash', () => {
     expect(await verifyPassword('wrong', stored)).toEqual({ matches: false, outdated: false })
   })
 
+  test('of bcrypt that saw a part of a longer password matches, and stays', async () => {
+    const long = 'x'.repeat(71)
+    expect(await verifyPassword(`${long}é and more`, hashSync(`${long}é`, 4))).toMatchObject({
+      outdated: false,
+    })
+    const stored = hashSync('y'.repeat(72), 4)
+    expect(await verifyPassword('y'.repeat(72), stored)).toEqual({ matches: true, outdated: true })
+    expect(await verifyPassword('y'.repeat(73), stored)).toEqual({ matches: true, outdated: false })
+  })
+
   test('of no account never matches', async () => {
     expect(await verifyPassword('', undefined)).toEqual({ matches: false, outdated: false })
   })

@@ -90,7 +90,7 @@ export function noteAccounts(made: Map<string, Registered>, { sent, status, body
   const known = made.get(email)
   const pair = sent.path === '/api/auth/login' && status === 200 ? tokens.safeParse(body).data : undefined
   if (known && pair) known.token = pair.access_token
-  const changed = sent.path === '/api/auth/password' && status === 204
+  const changed = sent.path === '/api/auth/password' && status < 300
   const password = changed ? newPassword.safeParse(sent.body).data?.new_password : undefined
   if (password) for (const one of made.values()) one.passwords.push(password)
 }

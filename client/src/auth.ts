@@ -160,7 +160,11 @@ export function accounts(
     },
     signedIn: async () => Boolean(await read()),
     me,
-    changePassword: (body) => call('put', '/password', body),
+    async changePassword(body) {
+      // The session goes on with new tokens; by cookies the browser has them already.
+      const tokens = await call<Tokens | undefined>('put', '/password', body)
+      if (tokens?.refresh_token) await write(tokens)
+    },
     sessions: () => call('get', '/sessions'),
     endSession: async (id) => call('delete', `/sessions/${segment(id)}`),
     forget,

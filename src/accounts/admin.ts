@@ -7,8 +7,11 @@ import { validQuery } from '../http/validators.ts'
 import { limitUser } from '../http/rate-limit.ts'
 import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
 import { Problem } from '../problems.ts'
-import { bind } from '../d1/statement.ts'
+import { bind, OWNER } from '../d1/statement.ts'
 import { authenticate } from '../auth/authenticate.ts'
+import { recordVisit } from '../auth/activity.ts'
+import { isUserId } from '../ids.ts'
+import { end } from './sessions.ts'
 import { accountOf, usersStatement } from './users.ts'
 
 /** Lets administrators through and says so in the log. Throws `admin_only`. */
@@ -28,3 +31,12 @@ admin.get('/users', authenticate, requireAdmin, limitUser, validQuery(pageQuery)
   return c.json(pageOf('users', query.limit, rows, accountOf))
 })
 otherMethods(admin, '/users')
+
+admin.delete('/users/:id/sessions', authenticate, requireAdmin, limitUser, bookmark, async (c) => {
+  const userId = c.req.param('id')
+  if (!isUserId(userId)) throw new Problem('row_not_found')
+  const ending = end(c, 'all', { [OWNER]: userId })
+  await c.get('database').batch([recordVisit(userId), ...ending])
+  return c.body(null, 204)
+})
+otherMethods(admin, '/users/:id/sessions')

@@ -1,19 +1,27 @@
 import type { Context } from 'hono'
 import type * as z from 'zod'
+import { record } from '../auth/activity.ts'
+import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
 import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
+import { sha256 } from '../sha256.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import type { passwordChange } from './bodies.ts'
+import { guesserByUser, refuseBlocked } from './guesses.ts'
+import { refuseGuessable } from './new-password.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
-import { endOthersStatement } from './sessions.ts'
+import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
+import { end, renewStatement } from './sessions.ts'
+import { answerTokens } from './token-answer.ts'
 import { inTurn } from './turns.ts'
 import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**
- * `PUT /password`: sets a new password for who knows the current one, and ends every other session in the same batch.
- * Throws `invalid_credentials`, `no_account`, `rate_limited`, `busy`.
+ * `PUT /password`: sets a new password for who knows the current one, ends every other session in the same batch, and
+ * gives this one new tokens (204 for a token without a session). Throws `invalid_credentials`, `invalid_body`,
+ * `no_account`, `rate_limited`, `busy`.
  */
 export async function changePassword(
   c: Context<App>,
@@ -22,20 +30,44 @@ export async function changePassword(
   const { userId, sessionId } = c.get('identity')
   const owner = { [OWNER]: userId }
   const database = c.get('database')
-  const [[row] = []] = await database.batch([bind(hashStatement, owner)], { repeatable: true })
+  await limitAccount(c, 'password', userId)
+  const guesser = guesserByUser(c, userId)
+  const look = [bind(hashStatement, owner), guesser.isBlocked]
+  const [[row] = [], blocked = []] = await database.batch(look, { repeatable: true })
   if (!row) throw new Problem('no_account')
-  await limitAccount(c, 'login', userId)
+  refuseBlocked(c, blocked)
+  refuseGuessable(new_password, 'new_password', row.email)
   const known = typeof row.password_hash === 'string' ? row.password_hash : undefined
   const hash = await inTurn(async () => {
     const { matches } = await verifyPassword(current_password, known)
-    if (!matches) throw new Problem('invalid_credentials')
-    return hashPassword(new_password)
+    return matches ? hashPassword(new_password) : undefined
   })
-  if (known === undefined) throw new Problem('invalid_credentials')
-  await database.batch([
+  if (hash === undefined) {
+    await database.batch(guesser.failed)
+    throw new Problem('invalid_credentials')
+  }
+  const config = readConfig(c.env)
+  const token = newRefreshToken(userId, sessionId ?? '')
+  const results = await database.batch([
     bind(unchangedAssertion, { ...owner, known, role: row.role, problem: raise('invalid_credentials') }),
     bind(rehashStatement, { ...owner, hash }),
-    bind(endOthersStatement, { ...owner, session: sessionId ?? '' }),
+    guesser.forgiven,
+    record(c, 'password_changed', userId, sessionId),
+    ...end(c, 'others', { ...owner, session: sessionId ?? '' }),
+    bind(renewStatement, {
+      ...owner,
+      session: sessionId ?? '',
+      family: await sha256(token.family),
+      token: await sha256(token.secret),
+      idle: config.SESSION_IDLE_TTL,
+    }),
   ])
-  return c.body(null, 204)
+  const [renewed] = results.at(-1) ?? []
+  if (!renewed || sessionId === undefined) return c.body(null, 204)
+  return answerTokens(c, {
+    identity: { ...c.get('identity'), sessionId },
+    refreshToken: encodeRefreshToken(token),
+    secondsLeft: Number(renewed.seconds_left),
+    cookies: c.req.header('Authorization') === undefined,
+  })
 }

@@ -1,23 +1,17 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import { v7 as uuidv7 } from 'uuid'
-import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
-import { limitAccount } from '../http/rate-limit.ts'
+import { limitAccountHere } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
-import { sha256 } from '../sha256.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import type { Credentials } from './bodies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
+import { guesserByEmail, refuseBlocked } from './guesses.ts'
+import { newSession } from './new-session.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
-import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
-import { startStatement } from './sessions.ts'
-import { answerTokens } from './token-answer.ts'
 import { inTurn } from './turns.ts'
 import { accountOf, loginStatement, rehashStatement, unchangedAssertion } from './users.ts'
-
-const USER_AGENT_LENGTH = 255
 
 /**
  * Lets a browser's login by cookie through only from an allowed origin: a page must not be able to log its visitor in as
@@ -38,36 +32,35 @@ export async function login(
   { email, password }: Credentials,
   cookies: boolean,
 ): Promise<Response> {
-  await limitAccount(c, 'login', email)
+  await limitAccountHere(c, 'login', email)
+  // Whatever is refused, its cost would tell whether there is such an account.
+  c.set('hidesCost', true)
   return start(c, email, password, cookies)
 }
 
 async function start(c: Context<App>, email: string, password: string, cookies: boolean): Promise<Response> {
   const database = c.get('database')
-  const [[row] = []] = await database.batch([bind(loginStatement, { email })], { repeatable: true })
+  const guesser = await guesserByEmail(c, email)
+  const look = [bind(loginStatement, { email }), guesser.isBlocked]
+  const [[row] = [], blocked = []] = await database.batch(look, { repeatable: true })
+  refuseBlocked(c, blocked)
   const known = row && typeof row.password_hash === 'string' ? row.password_hash : undefined
-  const rehashed = await inTurn(async () => {
-    const { matches, outdated } = await verifyPassword(password, known)
-    if (!matches) throw new Problem('invalid_credentials')
-    return outdated ? hashPassword(password) : undefined
+  const { matches, rehashed } = await inTurn(async () => {
+    const verdict = await verifyPassword(password, known)
+    return { ...verdict, rehashed: verdict.outdated ? await hashPassword(password) : undefined }
   })
-  if (!row || known === undefined) throw new Problem('invalid_credentials')
+  if (!row || !matches) {
+    await database.batch(guesser.failed)
+    throw new Problem('invalid_credentials')
+  }
 
-  const config = readConfig(c.env)
   const { id, role } = accountOf(row)
-  const token = newRefreshToken(id, uuidv7())
+  const session = await newSession(c, id, 'login_password', cookies)
   try {
     await database.batch([
       bind(unchangedAssertion, { [OWNER]: id, known, role, problem: raise('invalid_credentials') }),
-      bind(startStatement, {
-        [OWNER]: id,
-        session: token.session,
-        family: await sha256(token.family),
-        token: await sha256(token.secret),
-        agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
-        ttl: config.SESSION_TTL,
-        idle: config.SESSION_IDLE_TTL,
-      }),
+      guesser.forgiven,
+      ...session.statements,
       ...(rehashed ? [bind(rehashStatement, { [OWNER]: id, hash: rehashed })] : []),
     ])
   } catch (error) {
@@ -76,10 +69,6 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
     if (changed && rehashed) return start(c, email, password, cookies)
     throw error
   }
-  return answerTokens(c, {
-    identity: { userId: id, role, sessionId: token.session },
-    refreshToken: encodeRefreshToken(token),
-    secondsLeft: config.SESSION_TTL,
-    cookies,
-  })
+  c.set('hidesCost', false)
+  return session.answer(role)
 }

@@ -4,13 +4,13 @@ import type * as z from 'zod'
 import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
-import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
+import { OWNER, type BoundStatement } from '../d1/statement.ts'
 import { admit, identify } from '../auth/authenticate.ts'
 import type { logoutBody } from './bodies.ts'
 import { accessCookie, clearTokenCookies, refreshCookie } from '../auth/cookies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
 import { decodeRefreshToken } from './refresh-token.ts'
-import { endAllByTokenStatement, endAllStatement, endByTokenStatement, endStatement } from './sessions.ts'
+import { end } from './sessions.ts'
 
 /**
  * Authenticates a logout that carries an access token; one with a refresh token needs none, which may have expired. A
@@ -46,12 +46,12 @@ export async function logout(
   const ends: BoundStatement[] = []
   if (identity) {
     const values = { [OWNER]: identity.userId, session: identity.sessionId ?? '' }
-    ends.push(bind(all ? endAllStatement : endStatement, values))
+    ends.push(...end(c, all ? 'all' : 'one', values))
   }
   if (token) {
     const family = await sha256(token.family)
     const values = { [OWNER]: token.userId, session: token.session, family }
-    ends.push(bind(all ? endAllByTokenStatement : endByTokenStatement, values))
+    ends.push(...end(c, all ? 'allByToken' : 'byToken', values))
   }
   if (ends.length) await c.get('database').batch(ends)
   if (accessCookie(c) !== undefined || refreshCookie(c) !== undefined) clearTokenCookies(c)

@@ -1,14 +1,14 @@
 import type { Context } from 'hono'
 import { v7 as uuidv7 } from 'uuid'
+import { circumstancesOf, record, type ActivityEvent } from '../auth/activity.ts'
+import { refreshCookie } from '../auth/cookies.ts'
 import { readConfig } from '../config.ts'
 import type { App, Role } from '../context.ts'
 import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
 import { sha256 } from '../sha256.ts'
-import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
-import { startStatement } from './sessions.ts'
+import { decodeRefreshToken, encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
+import { end, startStatement } from './sessions.ts'
 import { answerTokens } from './token-answer.ts'
-
-const USER_AGENT_LENGTH = 255
 
 /** A session that is about to start. */
 export interface NewSession {
@@ -25,10 +25,14 @@ export interface Lifetime {
   idle: number
 }
 
-/** Prepares a session of this user, for whichever way of logging in; by default it lives as long as the settings say. */
+/**
+ * Prepares a session of this user, for whichever way of logging in; by default it lives as long as the settings say. By
+ * cookies, it takes the place of the browser's former session, which ends.
+ */
 export async function newSession(
   c: Context<App>,
   userId: string,
+  way: ActivityEvent & `login_${string}`,
   cookies: boolean,
   lifetime?: Lifetime,
 ): Promise<NewSession> {
@@ -40,13 +44,14 @@ export async function newSession(
     session: token.session,
     family: await sha256(token.family),
     token: await sha256(token.secret),
-    agent: c.req.header('User-Agent')?.slice(0, USER_AGENT_LENGTH) ?? null,
+    agent: circumstancesOf(c).agent,
     ttl,
     idle,
   })
+  const former = cookies ? await endFormer(c) : []
   return {
     id: token.session,
-    statements: [start],
+    statements: [...former, start, record(c, way, userId, token.session)],
     answer: (role, status) =>
       answerTokens(c, {
         identity: { userId, role, sessionId: token.session },
@@ -56,4 +61,12 @@ export async function newSession(
         status,
       }),
   }
+}
+
+/** Ends the session whose refresh token the browser still has: its next login forgets it. */
+async function endFormer(c: Context<App>): Promise<BoundStatement[]> {
+  const token = decodeRefreshToken(refreshCookie(c) ?? '')
+  if (!token) return []
+  const family = await sha256(token.family)
+  return end(c, 'byToken', { [OWNER]: token.userId, session: token.session, family })
 }

@@ -43,7 +43,7 @@ export async function loginByPasskey(
       detail: 'The passkey was refused: its counter went back, as a copy’s would.',
     })
   }
-  const session = await newSession(c, known.userId, cookies)
+  const session = await newSession(c, known.userId, 'login_passkey', cookies)
   const results = await c
     .get('database')
     .batch([

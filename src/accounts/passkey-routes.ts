@@ -1,5 +1,7 @@
 import { Hono, type Context } from 'hono'
+import { record } from '../auth/activity.ts'
 import { authenticate } from '../auth/authenticate.ts'
+import { requireRecentLogin } from '../auth/recent-login.ts'
 import type { App } from '../context.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
@@ -17,6 +19,7 @@ import { creationOptions, expectedAnswer, newChallenge } from './passkey-options
 import {
   addPasskey,
   beforeAddingStatement,
+  ownPasskeyAssertion,
   passkeyOf,
   passkeysStatement,
   removePasskeyStatement,
@@ -80,12 +83,13 @@ passkeyRoutes.post(
   '/passkeys',
   requireAccounts,
   authenticate,
+  requireRecentLogin,
   limitUser,
   validJson(newPasskey),
   bookmark,
   async (c) => {
     const { name, ...answer } = c.req.valid('json')
-    const { userId } = c.get('identity')
+    const { userId, sessionId } = c.get('identity')
     const { ticket, credential } = await verifyRegistration(
       answer,
       expectedAnswer(c, 'new passkey', [userId]),
@@ -95,6 +99,7 @@ passkeyRoutes.post(
       .batch([
         ...spend(ticket, 'invalid_passkey'),
         bind(roomAssertion, { [OWNER]: userId, problem: raise('too_many_passkeys') }),
+        record(c, 'passkey_added', userId, sessionId),
         ...addPasskey(userId, credential, answer, name),
       ])
     const row = results.at(-1)?.[0]
@@ -123,10 +128,16 @@ passkeyRoutes.patch('/passkeys/:id', authenticate, limitUser, validJson(passkeyN
 })
 
 passkeyRoutes.delete('/passkeys/:id', authenticate, limitUser, bookmark, async (c) => {
-  const values = { ...ownPasskey(c), problem: raise('last_way_in') }
-  const removal = [bind(notLastWayInAssertion, values), bind(removePasskeyStatement, values)]
-  const removed = (await c.get('database').batch(removal)).at(-1)
-  if (!removed?.length) throw new Problem('row_not_found')
+  const values = ownPasskey(c)
+  const { userId, sessionId } = c.get('identity')
+  await c
+    .get('database')
+    .batch([
+      bind(ownPasskeyAssertion, { ...values, problem: raise('row_not_found') }),
+      bind(notLastWayInAssertion, { ...values, problem: raise('last_way_in') }),
+      bind(removePasskeyStatement, values),
+      record(c, 'passkey_removed', userId, sessionId),
+    ])
   return c.body(null, 204)
 })
 

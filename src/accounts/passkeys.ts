@@ -51,6 +51,11 @@ export const renamePasskeyStatement = compileOwned(
   sql`UPDATE ${passkeys} SET name = ${slot('name')} WHERE ${mine} AND id = ${slot('id')} RETURNING ${VISIBLE}`,
 )
 
+/** Asserts that the passkey `id` is the owner's. */
+export const ownPasskeyAssertion = compileOwned(
+  assertion(sql`EXISTS (SELECT 1 FROM ${passkeys} WHERE ${mine} AND id = ${slot('id')})`),
+)
+
 /** Removes one of the owner's passkeys. */
 export const removePasskeyStatement = compileOwned(
   sql`DELETE FROM ${passkeys} WHERE ${mine} AND id = ${slot('id')} RETURNING id`,

@@ -29,6 +29,9 @@ const SCRYPT =
 /** bcrypt of cost 4 to 14; each more doubles the time. */
 const BCRYPT = /^\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z\d]{53}$/
 
+/** How much of a password bcrypt looks at. */
+const BCRYPT_BYTES = 72
+
 /** What is compared with when there is nothing to compare with, so that it takes as long. */
 const NOBODY: Hash = { ...COST, salt: new Uint8Array(SALT_BYTES), key: new Uint8Array(KEY_BYTES) }
 
@@ -53,7 +56,9 @@ export async function hashPassword(password: string): Promise<string> {
 export async function verifyPassword(password: string, stored: string | undefined): Promise<Verdict> {
   if (stored !== undefined && BCRYPT.test(stored)) {
     const matches = await compare(password, stored)
-    return { matches, outdated: matches }
+    // bcrypt saw no more of a longer one: its own hash would take away what others have let in so far.
+    const isWhole = Buffer.byteLength(password) <= BCRYPT_BYTES
+    return { matches, outdated: matches && isWhole }
   }
   const hash = stored === undefined ? undefined : parse(stored)
   if (stored !== undefined && !hash) log('error', { event: 'unusable_password_hash' })

@@ -6,10 +6,11 @@ import { limitAccount } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { bind, OWNER } from '../d1/statement.ts'
+import { circumstancesOf } from '../auth/activity.ts'
 import { clearTokenCookies, refreshCookie } from '../auth/cookies.ts'
 import { requireAllowedOrigin } from '../auth/origin.ts'
 import { decodeRefreshToken, encodeRefreshToken, successorOf } from './refresh-token.ts'
-import { refreshedStatement, reuseStatement, rotateStatement } from './sessions.ts'
+import { recordReuseStatement, refreshedStatement, reuseStatement, rotateStatement } from './sessions.ts'
 import { answerTokens } from './token-answer.ts'
 
 /**
@@ -46,9 +47,10 @@ async function exchange(c: Context<App>, text: string, cookies: boolean): Promis
     token: await sha256(token.secret),
     next: await sha256(successor.secret),
     idle: config.SESSION_IDLE_TTL,
+    ...circumstancesOf(c),
   }
-  const statements = [rotateStatement, reuseStatement, refreshedStatement]
-  const [, reused = [], [row] = []] = await c.get('database').batch(
+  const statements = [rotateStatement, recordReuseStatement, reuseStatement, refreshedStatement]
+  const [, , reused = [], [row] = []] = await c.get('database').batch(
     statements.map((statement) => bind(statement, values)),
     // Its own successor is what a second try finds, so it changes nothing more.
     { repeatable: true },

@@ -10,6 +10,7 @@ import { bind, OWNER } from '../d1/statement.ts'
 import type { Credentials, passkeyRegistration, registration } from './bodies.ts'
 import { expectedAnswer } from './passkey-options.ts'
 import { addPasskey } from './passkeys.ts'
+import { refuseGuessable } from './new-password.ts'
 import { hashPassword } from './passwords.ts'
 import { inTurn } from './turns.ts'
 import { spend } from './tickets.ts'
@@ -29,6 +30,7 @@ export async function register(c: Context<App>, body: z.output<typeof registrati
 }
 
 async function byPassword(c: Context<App>, { email, password }: Credentials): Promise<Row | undefined> {
+  refuseGuessable(password, 'password', email)
   const database = c.get('database')
   // Looked up once it is our turn: of a hundred registrations that wait with the same e-mail only one is worth a hash.
   const hash = await inTurn(async () => {

@@ -9,6 +9,7 @@ import { Problem } from '../problems.ts'
 import { rowId } from '../engine/routes.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import { authenticate } from '../auth/authenticate.ts'
+import { activityOf, activityStatement } from './activity.ts'
 import {
   credentials,
   loginForm,
@@ -27,7 +28,7 @@ import { providerRoutes } from './providers/routes.ts'
 import { refresh } from './refresh.ts'
 import { register } from './register.ts'
 import { requireAccounts } from './require-accounts.ts'
-import { endStatement, sessionOf, sessionsStatement } from './sessions.ts'
+import { end, sessionOf, sessionsStatement } from './sessions.ts'
 import { accountOf, accountStatement } from './users.ts'
 
 /** `/api/auth`: accounts and sessions kept here. A path knows its methods before it asks for credentials. */
@@ -93,10 +94,25 @@ auth.get('/sessions', authenticate, limitUser, validQuery(pageQuery), bookmark, 
 })
 
 auth.delete('/sessions/:id', authenticate, limitUser, bookmark, async (c) => {
-  const session = bind(endStatement, { [OWNER]: c.get('identity').userId, session: rowId(c) })
-  const [ended = []] = await c.get('database').batch([session])
-  if (!ended.length) throw new Problem('row_not_found')
+  const ending = end(c, 'one', { [OWNER]: c.get('identity').userId, session: rowId(c) })
+  const ended = (await c.get('database').batch(ending)).at(-1)
+  if (!ended?.length) throw new Problem('row_not_found')
   return c.body(null, 204)
 })
+
+auth.get(
+  '/activity',
+  requireAccounts,
+  authenticate,
+  limitUser,
+  validQuery(pageQuery),
+  bookmark,
+  async (c) => {
+    const query = c.req.valid('query')
+    const values = { [OWNER]: c.get('identity').userId, ...pageValues('activity', query) }
+    const [rows = []] = await c.get('database').batch([bind(activityStatement, values)], { repeatable: true })
+    return c.json(pageOf('activity', query.limit, rows, activityOf))
+  },
+)
 
 for (const path of new Set(auth.routes.map((route) => route.path))) otherMethods(auth, path)

@@ -1,9 +1,20 @@
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
+import type { Context } from 'hono'
+import type { App } from '../context.ts'
+import { circumstancesOf, recordingOf } from '../auth/activity.ts'
 import { sessions, users } from '../auth/schema.ts'
 import { isLiveSession } from '../auth/session-guard.ts'
 import { inSeconds, NOW } from '../d1/clock.ts'
 import type { Row } from '../d1/database.ts'
-import { compileUnscoped, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import {
+  bind,
+  compileOwned,
+  compileUnscoped,
+  OWNER,
+  slot,
+  type BoundStatement,
+  type Values,
+} from '../d1/statement.ts'
 
 /** What a client sees of a session. */
 export interface Session {
@@ -34,45 +45,63 @@ export const rotateStatement =
   compileOwned(sql`UPDATE ${sessions} SET previous_hash = token_hash, token_hash = ${slot('next')}, last_used_at = ${NOW},
     ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`)
 
+/**
+ * Gives a session its first token anew, the placeholders `family` and `token`: no earlier one means anything any more.
+ * Returns the `seconds_left` of the session.
+ */
+export const renewStatement =
+  compileOwned(sql`UPDATE ${sessions} SET family_hash = ${slot('family')}, token_hash = ${slot('token')}, previous_hash = NULL,
+    last_used_at = ${NOW}, ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession}
+    RETURNING CAST(unixepoch(expires_at) - unixepoch('now') AS INTEGER) AS seconds_left`)
+
 /** The token was exchanged for `next`, just now or a moment ago by somebody who has the same token. */
 const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('next')}
   AND last_used_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${GRACE} seconds'`)})`
+
+const reused = sql`${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1`
+
+/** Notes what {@link reuseStatement} is about to end, with the placeholders `agent` and `address`. */
+export const recordReuseStatement = compileOwned(recordingOf('refresh_token_reused', reused))
 
 /**
  * Ends the session whose token was used again. One that was never its token, though it names it, does nothing; nor does
  * any token of a session that has expired, whose owner may have been away for too long.
  */
-export const reuseStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} AND family_hash = ${slot('family')} AND (${exchanged}) IS NOT 1 RETURNING ${ended}`,
-)
+export const reuseStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${reused} RETURNING ${ended}`)
 
 /** The account behind an exchanged token; none when it was refused. */
 export const refreshedStatement =
   compileOwned(sql`SELECT ${users.role}, CAST(unixepoch(${sessions.expires_at}) - unixepoch('now') AS INTEGER) AS seconds_left
     FROM ${sessions} JOIN ${users} ON ${users.id} = ${sessions.user_id} WHERE ${isLiveSession} AND ${exchanged}`)
 
-/** Ends the session of a refresh token, current or not. */
-export const endByTokenStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')} RETURNING ${ended}`,
-)
+const byToken = sql`${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}`
 
-/** Ends every session of a refresh token's user. */
-export const endAllByTokenStatement =
-  compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} AND EXISTS (SELECT 1 FROM ${sessions}
-    WHERE ${mine} AND id = ${slot('session')} AND family_hash = ${slot('family')}) RETURNING ${ended}`)
+/** Statements that end the sessions which `which` selects and note each. */
+function ending(which: SQL) {
+  return {
+    recording: compileOwned(recordingOf('session_ended', which)),
+    removal: compileOwned(sql`DELETE FROM ${sessions} WHERE ${which} RETURNING ${ended}`),
+  }
+}
 
-/** Ends one session. */
-export const endStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${isLiveSession} RETURNING ${ended}`,
-)
+const endings = {
+  /** The owner's `session`. */
+  one: ending(isLiveSession),
+  /** All of the owner's. */
+  all: ending(mine),
+  /** All of the owner's but `session`. */
+  others: ending(sql`${mine} AND id <> ${slot('session')}`),
+  /** The `session` of a refresh token, current or not, by its `family`. */
+  byToken: ending(byToken),
+  /** All of a refresh token's user. */
+  allByToken: ending(sql`${mine} AND EXISTS (SELECT 1 FROM ${sessions} WHERE ${byToken})`),
+}
 
-/** Ends all of the owner's sessions. */
-export const endAllStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${mine} RETURNING ${ended}`)
-
-/** Ends all sessions but one. */
-export const endOthersStatement = compileOwned(
-  sql`DELETE FROM ${sessions} WHERE ${mine} AND id <> ${slot('session')} RETURNING ${ended}`,
-)
+/** Ends sessions and notes each: two statements, of which the second returns the `user_id` and `id` of those ended. */
+export function end(c: Context<App>, which: keyof typeof endings, values: Values): BoundStatement[] {
+  const { recording, removal } = endings[which]
+  return [bind(recording, { ...values, ...circumstancesOf(c) }), bind(removal, values)]
+}
 
 /** The owner's sessions, newest first, from after the placeholder `after`; one more than a page. */
 export const sessionsStatement =

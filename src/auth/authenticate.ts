@@ -60,6 +60,6 @@ function bearerProtocol(c: Context<App>): string | undefined {
 }
 
 /** Whether a method only reads (RFC 9110 §9.2.1). */
-function isSafe(method: string): boolean {
+export function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }

@@ -35,14 +35,15 @@ export type Verified = Identity & { expires: number }
 export async function verifyToken(token: string, config: Config): Promise<Verified> {
   if (token.length > MAX_TOKEN || !isCanonical(token)) throw invalidToken('it is not a signed token')
   const { own, payload, protectedHeader } = await verifySignature(token, config)
-  const { sub, exp, iat, sid, role } = payload
+  const { sub, exp, iat, sid, role, auth_time } = payload
   if (!isAccessToken(protectedHeader.typ)) throw invalidToken('it is a token for another purpose')
   if (typeof sub !== 'string' || !isUserId(sub)) throw invalidToken('its subject is not a user id')
   if (typeof exp !== 'number' || exp > LAST_SECOND) throw invalidToken('its expiry is not a time')
   if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
   const sessionId = own ? sid : undefined
   if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
-  return { userId: sub, role: roleOf(role), sessionId, expires: exp }
+  const loggedInAt = typeof auth_time === 'number' ? auth_time : undefined
+  return { userId: sub, role: roleOf(role), sessionId, loggedInAt, expires: exp }
 }
 
 /**
@@ -51,7 +52,7 @@ export async function verifyToken(token: string, config: Config): Promise<Verifi
  */
 export async function issueAccessToken(
   config: Config,
-  { userId, role, sessionId }: Identity & { sessionId: string },
+  { userId, role, sessionId }: Pick<Identity, 'userId' | 'role'> & { sessionId: string },
 ): Promise<string> {
   const { signingKey, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   if (!signingKey) throw new Problem('misconfigured')

@@ -23,10 +23,11 @@ export function noCost(): Cost {
 /** A row as D1 returns it: column name → value. */
 export type Row = Record<string, unknown>
 
-/** What must hold for every batch of a request, decided in the batch itself: throws its problem otherwise. */
+/** What joins every batch of a request: what must hold there, or its problem is thrown, or what is noted there. */
 export interface Guard {
   statement: BoundStatement
-  problem: ProblemType
+  /** Undefined for a statement that only notes something. */
+  problem?: ProblemType
   /** Whether the statement is a query that returns a row if it holds; otherwise it is an assertion. */
   selects: boolean
 }
@@ -109,7 +110,7 @@ export function openDatabase(
         const guarded = [...guards.map(({ statement }) => statement), ...statements]
         const results = await withinDeadline(attempt(guarded, repeatable ? TRIES : 1))
         const broken = guards.find(({ selects }, at) => selects && !results[at]?.length)
-        if (broken) throw new Problem(broken.problem)
+        if (broken?.problem) throw new Problem(broken.problem)
         return results.slice(guards.length)
       } finally {
         cost.ms += performance.now() - started

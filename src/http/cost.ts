@@ -8,9 +8,7 @@ export const cost = createMiddleware<App>(async function cost(c, next) {
   c.set('cost', spent)
   c.set('authMs', 0)
   await next()
-  // What a refused login cost would tell whether there is such an account, also when it was not its turn to be checked.
-  const problem = c.get('problem')
-  if (problem === 'invalid_credentials' || problem === 'busy') return
+  if (c.get('hidesCost')) return
   // Not c.header(), which makes the whole response anew for each header once there is one.
   const { headers } = c.res
   headers.set('Server-Timing', `auth;dur=${c.get('authMs')}, db;dur=${spent.ms}`)

@@ -7,10 +7,10 @@ import { sha256 } from '../sha256.ts'
 import { log } from '../log.ts'
 
 /** What is limited on the way to an account. */
-export type Purpose = 'login' | 'register' | 'refresh' | 'logout'
+export type Purpose = 'login' | 'register' | 'refresh' | 'logout' | 'password'
 
 /** A quota of requests in a window of seconds, under the name that clients are told. */
-interface Policy {
+export interface Policy {
   name: string
   quota: number
   window: number
@@ -46,6 +46,11 @@ export async function limitAccount(c: Context<App>, purpose: Purpose, account: s
   // A digest, so that no e-mail is kept where erasing the account does not reach.
   const digest = await sha256(new TextEncoder().encode(account))
   await demand(c, 'ACCOUNT_LIMIT', `${purpose} ${digest}`)
+}
+
+/** {@link limitAccount} for this client address alone, so that nobody can use up what an account's owner may ask. */
+export async function limitAccountHere(c: Context<App>, purpose: Purpose, account: string): Promise<void> {
+  await limitAccount(c, purpose, `${addressKey(c.req.header('CF-Connecting-IP') ?? '')} ${account}`)
 }
 
 /**
@@ -116,7 +121,7 @@ async function outcomeOf(
  * 429 with the fields of draft-ietf-httpapi-ratelimit-headers. The binding does not say when its window ends, so the
  * wait is a whole window: never too short.
  */
-function rateLimited({ name, quota, window }: Policy): Problem {
+export function rateLimited({ name, quota, window }: Policy): Problem {
   return new Problem('rate_limited', {
     headers: {
       'Retry-After': String(window),

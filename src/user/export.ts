@@ -1,5 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { Hono, type Context } from 'hono'
+import { activityOf, activityStatement } from '../accounts/activity.ts'
+import { recordIfAccount } from '../auth/activity.ts'
 import { sessionOf, sessionsStatement } from '../accounts/sessions.ts'
 import { accountOf, accountStatement } from '../accounts/users.ts'
 import type { Row } from '../d1/database.ts'
@@ -24,7 +26,7 @@ interface Part {
 }
 
 /**
- * `GET /api/{user_id}/export`: one JSON document of the account, its sessions and every live row of every collection,
+ * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, what happened to it and every live row of every collection,
  * streamed in pages, each as it was when it was read. One that cannot be finished is cut off, so that it is no JSON.
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
@@ -40,19 +42,23 @@ export function exportFor(resources: readonly Resource[]): Hono<App> {
   routes.get('/', async (c) => {
     const owner = c.get('owner')
     // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
+    const { sessionId } = c.get('identity')
     const [[account] = []] = await c
       .get('database')
-      .batch([bind(accountStatement, { [OWNER]: owner })], { repeatable: true })
+      .batch([bind(accountStatement, { [OWNER]: owner }), recordIfAccount(c, 'exported', owner, sessionId)])
     const exported_at = new Date().toISOString()
     const head = { user_id: owner, exported_at, account: account ? accountOf(account) : null }
     c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
     c.header('Content-Type', 'application/json')
-    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...collections()])))
+    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ACTIVITY, ...collections()])))
   })
 
   otherMethods(routes, '/')
   return routes
 }
+
+/** What happened to the account. */
+const ACTIVITY: Part = { name: 'activity', statement: activityStatement, shown: activityOf }
 
 function sessionsOf(c: Context<App>): Part {
   const { sessionId } = c.get('identity')

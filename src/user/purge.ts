@@ -4,6 +4,8 @@ import { noCost, openDatabase, type Written } from '../d1/database.ts'
 import type { Bindings } from '../config.ts'
 import { announceWritten } from '../live/announce.ts'
 import { log } from '../log.ts'
+import { purgeActivityStatement } from '../accounts/activity.ts'
+import { purgeGuessesStatement, purgeNobodyStatement } from '../accounts/guesses.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
@@ -14,11 +16,21 @@ import { bind, compileUnscoped } from '../d1/statement.ts'
 /** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
 const BATCH = 200
 
+/** What is forgotten after its time, whoever it is about. */
+const CHORES = [
+  forgetStatement,
+  purgeSessionsStatement,
+  forgetTicketsStatement,
+  purgeActivityStatement,
+  purgeGuessesStatement,
+  purgeNobodyStatement,
+]
+
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
  * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Then forgets the
- * Idempotency-Keys that are too old to be replayed, and the sessions that have ended, and tells the live connections of
- * the owners. Run by the cron trigger.
+ * Idempotency-Keys that are too old to be replayed, the sessions that have ended and the accounts' history, and tells the
+ * live connections of the owners. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], env: Bindings): Promise<void> {
   const cost = noCost()
@@ -33,10 +45,7 @@ export async function purge(resources: readonly Resource[], env: Bindings): Prom
     statements.splice(-1, 0, ...touched.map((one) => newestRevisions(one, rows)))
     return { statements: statements.map(compileUnscoped), touched }
   })
-  const chores = [forgetStatement, purgeSessionsStatement, forgetTicketsStatement].map((statement) => ({
-    statements: [statement],
-    touched: [],
-  }))
+  const chores = CHORES.map((statement) => ({ statements: [statement], touched: [] }))
   const written: Written[] = []
   for (const { statements, touched } of [...sweeps, ...chores]) {
     try {
