@@ -12,7 +12,7 @@ import { authenticate } from '../auth/authenticate.ts'
 import { recordVisit } from '../auth/activity.ts'
 import { isUserId } from '../ids.ts'
 import { end } from './sessions.ts'
-import { accountOf, usersStatement } from './users.ts'
+import { accountOf, accountStatement, usersStatement } from './users.ts'
 
 /** Lets administrators through and says so in the log. Throws `admin_only`. */
 const requireAdmin = createMiddleware<App>(async function requireAdmin(c, next) {
@@ -36,7 +36,9 @@ admin.delete('/users/:id/sessions', authenticate, requireAdmin, limitUser, bookm
   const userId = c.req.param('id')
   if (!isUserId(userId)) throw new Problem('row_not_found')
   const ending = end(c, 'all', { [OWNER]: userId })
-  await c.get('database').batch([recordVisit(userId), ...ending])
+  const account = bind(accountStatement, { [OWNER]: userId })
+  const [[row] = []] = await c.get('database').batch([account, recordVisit(userId), ...ending])
+  if (!row) throw new Problem('row_not_found')
   return c.body(null, 204)
 })
 otherMethods(admin, '/users/:id/sessions')
