@@ -14,7 +14,7 @@ async function activityOf({ request }: Pick<Login, 'request'>): Promise<Json[]> 
 }
 
 const eventsOf = async (login: Pick<Login, 'request'>) =>
-  (await activityOf(login)).map(({ event }) => event).toSorted()
+  (await activityOf(login)).map(({ event }) => String(event)).toSorted((a, b) => a.localeCompare(b))
 
 const adminHeaders = async () => ({
   Authorization: `Bearer ${await tokenFor(`admin-${crypto.randomUUID()}`, { role: 'admin' })}`,
@@ -134,7 +134,9 @@ describe('what happened', () => {
   test('is exported with the account', async () => {
     const account = await newAccount()
     const { body } = await account.request('GET', '/api/me/export')
-    expect(body.activity.map(({ event }: Json) => event).toSorted()).toEqual(['exported', 'login_password'])
+    expect(new Set(body.activity.map(({ event }: Json) => event))).toEqual(
+      new Set(['exported', 'login_password']),
+    )
   })
 
   test('notes nothing of a user who has no account here', async () => {

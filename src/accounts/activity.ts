@@ -31,9 +31,12 @@ const PURGED = 10_000
 export const purgeActivityStatement = compileUnscoped(sql`DELETE FROM ${activity} WHERE (user_id, id) IN (
     SELECT user_id, id FROM ${activity} WHERE at <= ${daysAgo(KEPT)} ORDER BY at LIMIT ${sql.raw(String(PURGED))})`)
 
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
 /** A row of {@link activity} as a client sees it. */
 export function activityOf(row: Row): Activity {
-  const textOf = (value: unknown) => (typeof value === 'string' ? value : null)
   return {
     id: String(row.id),
     at: String(row.at),
