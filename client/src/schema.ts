@@ -398,7 +398,7 @@ export interface paths {
     }
     /**
      * Export everything
-     * @description One document of the account, its sessions and all its live rows, streamed. The cost headers count what was read before the first byte.
+     * @description One document of the account, its sessions, what happened to it and all its live rows, streamed. Needs a login of the last ten minutes. The cost headers count what was read before the first byte.
      */
     get: operations['exportAccount']
     put?: never
@@ -432,6 +432,7 @@ export interface components {
         | '/docs/problems#invalid_code'
         | '/docs/problems#invalid_refresh_token'
         | '/docs/problems#foreign_origin'
+        | '/docs/problems#reauthentication_required'
         | '/docs/problems#admin_only'
         | '/docs/problems#not_your_path'
         | '/docs/problems#not_found'
@@ -640,6 +641,26 @@ export interface components {
       expires_at: string
       user_agent: string | null
     }
+    Activity: {
+      /** Format: uuid */
+      id: string
+      /** Format: date-time */
+      at: string
+      event: string
+      session_id: string | null
+      user_agent: string | null
+      address: string | null
+    }
+    ActivityList: {
+      activity: components['schemas']['Activity'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
     UserList: {
       users: components['schemas']['Account'][]
       /**
@@ -688,6 +709,7 @@ export interface components {
       exported_at: string
       account: components['schemas']['Account'] | null
       sessions: components['schemas']['Session'][]
+      activity: components['schemas']['Activity'][]
       projects: components['schemas']['Project'][]
       tasks: components['schemas']['Task'][]
       comments: components['schemas']['Comment'][]
@@ -1101,7 +1123,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Foreign origin (`foreign_origin`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
+    /** @description Foreign origin (`foreign_origin`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
     Problem403: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1315,6 +1337,8 @@ export interface components {
     user_id: string
     /** @description The id of a row, a UUIDv7. */
     id: string
+    /** @description The id of an account. */
+    account_id: string
     /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
     'If-Match': string
     /** @description Your name for this request, kept for 24 hours: sent again with the same body, it does nothing more and answers the same. */
@@ -3571,6 +3595,7 @@ export interface operations {
            *       "exported_at": "2026-11-20T09:30:00.000Z",
            *       "account": null,
            *       "sessions": [],
+           *       "activity": [],
            *       "projects": [
            *         {
            *           "id": "01a1f84a-95c0-7000-8000-000000000001",
