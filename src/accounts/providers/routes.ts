@@ -136,7 +136,7 @@ providerRoutes.post(
     const ticket = await openTicket(readConfig(c.env), 'login code', subject, text, CODE_LIFETIME)
     if (ticket === undefined) throw new Problem('invalid_code')
     const owner = { [OWNER]: userId, id }
-    const session = await newSession(c, userId, c.req.valid('query').cookie === 'true')
+    const session = await newSession(c, userId, 'login_provider', c.req.valid('query').cookie === 'true')
     const results = await c.get('database').batch([
       // It may have been removed within the minute.
       bind(hasIdentityAssertion, { ...owner, problem: raise('invalid_code') }),
