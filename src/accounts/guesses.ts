@@ -60,12 +60,12 @@ export function refuseBlocked(c: Context<App>, [row]: readonly Row[]): void {
 }
 
 /** What stands for the account of an e-mail that has none: no user's id begins so. */
-export async function nobodyWith(email: string): Promise<string> {
+async function nobodyWith(email: string): Promise<string> {
   return `?${await sha256(new TextEncoder().encode(email))}`
 }
 
 /** The account with the placeholder `email`, or the placeholder `nobody`. */
-export const whoHas = sql`coalesce((SELECT id FROM ${users} WHERE email = ${slot('email')}), ${slot('nobody')})`
+const whoHas = sql`coalesce((SELECT id FROM ${users} WHERE email = ${slot('email')}), ${slot('nobody')})`
 
 function statementsFor(who: SQL, compile: typeof compileUnscoped) {
   const mine = sql`user_id = ${who} AND address = ${slot('address')}`
