@@ -1,13 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
 import { defineConfig } from 'vitest/config'
 import { settingsFor } from './src/config.ts'
-import { generateMigration } from './scripts/migrations.ts'
+import { writeIndex } from './scripts/declarations.ts'
+import { writeMigration } from './scripts/migrations.ts'
 import { identityProvider } from './test/identity-provider.ts'
 import { openIdProvider } from './test/openid-provider.ts'
 import { closingLine } from './test/reporter.ts'
+
+// Git ignores it: the Worker imports its declarations from it.
+await writeIndex(import.meta.dirname)
 
 const provider = identityProvider()
 const openId = openIdProvider()
@@ -18,10 +22,10 @@ function outside(request: Request): Response | Promise<Response> {
 }
 
 /** The migration of a declaration that is not one of the API's own, generated afresh. */
-async function fixtureMigrations(schema: string) {
+async function fixtureMigrations(schemas: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'fixture-migrations-'))
   try {
-    generateMigration(schema, folder)
+    await writeMigration(schemas, folder)
     return await readD1Migrations(folder)
   } finally {
     rmSync(folder, { recursive: true })
@@ -36,7 +40,9 @@ const bindings = {
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
   PROVIDER_KEYS: provider.privateKeys,
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
-  FIXTURE_MIGRATIONS: await fixtureMigrations('./test/fixtures/*.ts'),
+  FIXTURE_MIGRATIONS: await fixtureMigrations(
+    globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),
+  ),
 }
 
 export default defineConfig({

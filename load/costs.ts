@@ -6,13 +6,15 @@ import { v7 as uuidv7 } from 'uuid'
 import { getPlatformProxy } from 'wrangler'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
-import { resources, verbs } from '../src/resources/index.ts'
+import { declarationsOf } from '../scripts/declarations.ts'
 import { LIVE_USERS, liveCosts } from './live-costs.ts'
 import { migrationFiles, statementsOf } from '../scripts/migrations.ts'
 
 // The ledger of costs: what every operation takes of D1, from D1's own `meta`, beside the least it could take.
 // `npm run costs` writes docs/costs.md; another path may follow, so that the gate can compare.
 const target = process.argv[2] ?? join(import.meta.dirname, '..', 'docs', 'costs.md')
+
+const { resources, verbs } = await declarationsOf(join(import.meta.dirname, '..'))
 
 const ROWS = 1_000
 const PAGE = 50

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
-import config from '../drizzle.config.ts'
 import { missingPlatforms, overridesOf } from './dependencies.ts'
-import { generateMigration } from './migrations.ts'
+import { declarationFiles, writeIndex } from './declarations.ts'
+import { migrationFiles, writeMigration } from './migrations.ts'
 import { startupMilliseconds } from '../load/startup.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
@@ -32,6 +32,9 @@ const derivedPages = [
   'README.md',
   '.dev.vars.example',
 ].map((page) => ({ page, committed: readFileSync(page, 'utf8') }))
+
+// Git ignores it, and the steps import it.
+await writeIndex('.')
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-check-'))
 const bundle = join(scratch, 'worker.bundle')
@@ -97,14 +100,20 @@ async function dependenciesSound(): Promise<string> {
 /** The declarations say nothing that the migrations do not, and every table is as the engine needs it. */
 async function migrationsFresh(): Promise<string> {
   const copy = join(scratch, 'migrations')
-  cpSync(config.out ?? 'migrations', copy, { recursive: true })
-  const added = generateMigration(String(config.schema), copy)
-  if (added.length) {
-    const [first = ''] = added
-    throw new Error(`Run npm run migrate:new. It would add:\n${readFileSync(join(copy, first), 'utf8')}`)
+  const engineCopy = join(scratch, 'schema')
+  cpSync('migrations', copy, { recursive: true })
+  cpSync(join('src', 'schema'), engineCopy, { recursive: true })
+  const missing = migrationFiles(engineCopy).filter((file) => !existsSync(join(copy, file)))
+  if (missing.length) throw new Error(`Run npm run migrate:new. It would copy: ${missing.join(', ')}`)
+  for (const [modules, folder] of [
+    [declarationFiles('.'), copy],
+    [[join('src', 'schema', 'index.ts')], engineCopy],
+  ] as const) {
+    const added = await writeMigration(modules, folder)
+    if (added === undefined) continue
+    throw new Error(`Run npm run migrate:new. It would add:\n${readFileSync(join(folder, added), 'utf8')}`)
   }
-  const files = readdirSync(copy).filter((file) => file.endsWith('.sql'))
-  const tables = files.flatMap((file) => createdTables(readFileSync(join(copy, file), 'utf8')))
+  const tables = migrationFiles(copy).flatMap((file) => createdTables(readFileSync(join(copy, file), 'utf8')))
   const loose = tables.filter((table) => !table.endsWith(') STRICT, WITHOUT ROWID'))
   if (loose.length) throw new Error(`Not STRICT, WITHOUT ROWID:\n${loose.join('\n')}`)
   if (!tables.length) throw new Error('The migrations create no table.')

@@ -2,13 +2,16 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { problemTypes } from '../src/problems.ts'
-import { resources, verbs } from '../src/resources/index.ts'
 import { openApiFor } from '../openapi/document.ts'
 import { recorded, withExamples } from '../openapi/examples.ts'
+import { declarationsOf, writeIndex } from './declarations.ts'
 import { types } from './resource-fields.ts'
 import { scalarPage } from './scalar.ts'
 
-// The static pages that are made: wrangler runs this before it bundles, so they never lag behind their sources.
+// The static pages and the table of contents that are made: wrangler runs this before it bundles, so they never lag behind
+// their sources.
+await writeIndex(join(import.meta.dirname, '..'))
+const { resources, verbs } = await declarationsOf(join(import.meta.dirname, '..'))
 const project = process.argv[2] ?? join(import.meta.dirname, '..')
 const root = join(project, 'public')
 mkdirSync(join(root, 'docs'), { recursive: true })

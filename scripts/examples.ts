@@ -9,7 +9,7 @@ import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import { decodeOpaque, encodeOpaque } from '../src/engine/cursor.ts'
 import { problemTypes } from '../src/problems.ts'
-import { resources, verbs } from '../src/resources/index.ts'
+import { declarationsOf } from './declarations.ts'
 import { migrationFiles, statementsOf } from './migrations.ts'
 import { openApiFor } from '../openapi/document.ts'
 import { driverFor, type Deployment, type Exchange } from '../openapi/drive.ts'
@@ -26,6 +26,8 @@ const { values: options, positionals } = parseArgs({
 const committed = join(import.meta.dirname, '..', 'docs', 'examples.json')
 const [target = committed] = positionals
 const OVER_ALL = new Set(['listChanges', 'exportAccount'])
+
+const { resources, verbs } = await declarationsOf(join(import.meta.dirname, '..'))
 
 const SECRET = 'the secret of examples that nobody keeps'
 const USER = 'ada'

@@ -1,19 +1,29 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import config from '../drizzle.config.ts'
-import { generateMigration, migrationFiles, tablesAtRisk } from './migrations.ts'
+import { declarationFiles, writeIndex } from './declarations.ts'
+import { likelyRenames, parseRename } from './difference.ts'
+import { copyEngineMigrations, writeEngineMigration } from './engine-migrations.ts'
+import { migrationFiles, tablesAtRisk, writeMigration } from './migrations.ts'
+import { engine, isEngine, root } from './project.ts'
 import { replay, type Replay } from './replay.ts'
+import { declaredTables, recordedTables } from './schema.ts'
 
-const USAGE = `Usage: npm run migrate:new -- [--name <name>] [--accept-data-loss <table>]...
+const USAGE = `Usage: npm run migrate:new -- [--name <name>] [--rename <table>.<column>:<new name>]... [--accept-data-loss <table>]...
 
 Writes the migration that brings the database to what src/resources declares, and tries it on a local D1 with rows in it.
-One that drops or rebuilds a table, or drops a column, is refused unless the table is named with --accept-data-loss.`
+Migrations of the engine that this project does not have yet are written beside it. It is named after what it does, unless
+you name it.
+
+--rename keeps the values of a column (or, as <table>:<new name>, the rows of a table) that has another name now; without
+it the old one is dropped and a new, empty one added. A migration that drops or rebuilds a table, or drops a column, is
+refused unless the table is named with --accept-data-loss.`
 
 const { values } = parseArgs({
   options: {
     name: { type: 'string' },
+    rename: { type: 'string', multiple: true, default: [] },
     'accept-data-loss': { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean' },
   },
@@ -23,14 +33,18 @@ if (values.help) {
   process.exit()
 }
 
-const out = String(config.out)
+const out = join(root, 'migrations')
+mkdirSync(out, { recursive: true })
+const written = [out, ...(isEngine ? [join(engine, 'src', 'schema')] : [])]
 const backup = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
-cpSync(out, backup, { recursive: true })
+for (const [at, folder] of written.entries()) cpSync(folder, join(backup, String(at)), { recursive: true })
 try {
   await migrate()
 } catch (error) {
-  rmSync(out, { recursive: true })
-  cpSync(backup, out, { recursive: true })
+  for (const [at, folder] of written.entries()) {
+    rmSync(folder, { recursive: true })
+    cpSync(join(backup, String(at)), folder, { recursive: true })
+  }
   console.error(`${error instanceof Error ? error.message : String(error)}\nNothing was written.`)
   process.exitCode = 1
 } finally {
@@ -38,7 +52,15 @@ try {
 }
 
 async function migrate(): Promise<void> {
-  const added = generateMigration(String(config.schema), out, values.name)
+  const { name } = values
+  if (name !== undefined && !/^\w+$/.test(name))
+    throw new Error(`${name}: a name is of letters, digits and _.`)
+  if (isEngine) await writeEngineMigration({ name })
+  const added = copyEngineMigrations(out)
+  const before = recordedTables(out)
+  const modules = declarationFiles(root)
+  const own = await writeMigration(modules, out, { name, renames: values.rename.map(parseRename) })
+  if (own) added.push(own)
   if (!added.length) {
     console.log('The migrations match the declarations already.')
     return
@@ -46,9 +68,11 @@ async function migrate(): Promise<void> {
   const accepted = new Set(values['accept-data-loss'])
   const refused = added.flatMap((file) => tablesAtRisk(out, file)).filter((table) => !accepted.has(table))
   if (refused.length) {
+    const renames = likelyRenames(before, await declaredTables(modules))
     throw new Error(
       `This migration drops or rebuilds: ${refused.join(', ')}. If that is meant, name each: ` +
-        refused.map((table) => `--accept-data-loss ${table}`).join(' '),
+        refused.map((table) => `--accept-data-loss ${table}`).join(' ') +
+        renames.map((each) => `\nIf the column only has another name now: --rename ${each}`).join(''),
     )
   }
   const changes = await replay(out)
@@ -56,10 +80,10 @@ async function migrate(): Promise<void> {
   if (lost.length) {
     throw new Error(`Replayed on a database with rows in it, the migrations lose some:\n${lost.join('\n')}`)
   }
+  await writeIndex(root)
   console.log(
     `Wrote ${added.map((file) => `migrations/${file}`).join(', ')} and replayed all ${migrationFiles(out).length} ` +
-      `migrations on a database with rows in it: ${changes.map(sentence).join('; ') || 'none was lost'}.\n` +
-      'Apply it with npm run migrate, then bring examples, documentation, client and costs up to date: npm run generate',
+      `migrations on a database with rows in it: ${changes.map(sentence).join('; ') || 'none was lost'}.`,
   )
 }
 

@@ -27,11 +27,13 @@ export async function replay(folder: string): Promise<Replay[]> {
     for (const file of migrationFiles(folder)) {
       await seed(env.DB)
       const before = await counts(env.DB)
-      await env.DB.batch(statementsOf(folder, file).map((statement) => env.DB.prepare(statement)))
+      const statements = statementsOf(folder, file)
+      await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)))
       const after = await counts(env.DB)
+      const renamed = renamesIn(statements)
       for (const [table, count] of before) {
-        if (after.get(table) !== count)
-          changes.push({ file, table, before: count, after: after.get(table) ?? 0 })
+        const left = after.get(renamed.get(table) ?? table) ?? 0
+        if (left !== count) changes.push({ file, table, before: count, after: left })
       }
     }
   } finally {
@@ -39,6 +41,14 @@ export async function replay(folder: string): Promise<Replay[]> {
     rmSync(persist, { recursive: true })
   }
   return changes
+}
+
+/** The tables that go on under another name; not those that are a rebuilt table on its way. */
+function renamesIn(statements: readonly string[]): Map<string, string> {
+  const found = statements.flatMap((statement) => [
+    ...statement.matchAll(/^ALTER TABLE `((?!__new_)\w+)` RENAME TO `(\w+)`/gm),
+  ])
+  return new Map(found.map(([, from = '', to = '']) => [from, to]))
 }
 
 async function tables(db: D1Database): Promise<string[]> {

@@ -5,16 +5,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
 import { ownedTable, type Resource } from '../src/engine/resource.ts'
-import { resources } from '../src/resources/index.ts'
+import { declarationsOf, writeIndex } from './declarations.ts'
+import { engine, root } from './project.ts'
 import { parseField, types, type Field } from './resource-fields.ts'
 
-const root = join(import.meta.dirname, '..')
 const folder = join(root, 'src', 'resources')
-const contents = join(folder, 'index.ts')
 const migrations = join(root, 'migrations')
 const examples = join(root, 'docs', 'examples.json')
 
-const USAGE = `Declares a resource: writes src/resources/<name>.ts, adds it to the table of contents, and makes the migration.
+const USAGE = `Declares a resource: writes src/resources/<name>.ts and its migration.
 
   npm run resource -- <name> <field>:<type>[?|=default]... [--under <resource>] [--singular <word>] [--dry-run]
 
@@ -50,7 +49,8 @@ const WORDS = new Set(
   ).split(' '),
 )
 
-const { values: options, positionals } = attempt(() =>
+const { resources } = await declarationsOf(root)
+const { values: options, positionals } = await attempt(() =>
   parseArgs({
     allowPositionals: true,
     options: {
@@ -62,12 +62,12 @@ const { values: options, positionals } = attempt(() =>
   }),
 )
 if (options.help) console.log(USAGE)
-else attempt(generate)
+else await attempt(generate)
 
 /** Ends the process with a sentence when something is refused. */
-function attempt<Result>(work: () => Result): Result {
+async function attempt<Result>(work: () => Result | Promise<Result>): Promise<Result> {
   try {
-    return work()
+    return await work()
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     console.error('Nothing was written. For help: npm run resource -- --help')
@@ -75,32 +75,29 @@ function attempt<Result>(work: () => Result): Result {
   }
 }
 
-function generate(): void {
+async function generate(): Promise<void> {
   const [name = '', ...specs] = positionals
   const source = declaration(name, specs)
-  const index = tableOfContents(name)
   if (options['dry-run']) {
-    console.log(formatted(`// src/resources/${name}.ts\n${source}\n// src/resources/index.ts\n${index}`))
+    console.log(formatted(`// src/resources/${name}.ts\n${source}`))
     return
   }
   const file = join(folder, `${name}.ts`)
-  const before = readFileSync(contents, 'utf8')
   const backup = mkdtempSync(join(tmpdir(), 'freehold-before-'))
   cpSync(migrations, join(backup, 'migrations'), { recursive: true })
   cpSync(examples, join(backup, 'examples.json'))
   try {
     writeFileSync(file, source, { flag: 'wx' })
-    writeFileSync(contents, index)
-    execFileSync('oxfmt', [file, contents], { stdio: 'ignore', cwd: root })
+    execFileSync('oxfmt', [file], { stdio: 'ignore', cwd: root })
     run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
     run('node', join(import.meta.dirname, 'examples.ts'), '--new')
     derive()
   } catch (error) {
     rmSync(file, { force: true })
-    writeFileSync(contents, before)
     rmSync(migrations, { recursive: true })
     cpSync(join(backup, 'migrations'), migrations, { recursive: true })
     cpSync(join(backup, 'examples.json'), examples)
+    await writeIndex(root)
     derive()
     throw error
   } finally {
@@ -108,14 +105,14 @@ function generate(): void {
   }
   const above = options.under ? find(options.under) : undefined
   const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
-  console.log(`Wrote src/resources/${name}.ts and added it to src/resources/index.ts, public/openapi.json and client/.
+  console.log(`Wrote src/resources/${name}.ts, and brought public/openapi.json, client/ and docs/costs.md up to date.
 Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
 }
 
 /** Brings up to date what is made of the declarations and their examples. */
 function derive(): void {
   for (const script of ['scripts/docs', 'scripts/client', 'load/costs'])
-    run('node', join(root, `${script}.ts`))
+    run('node', join(engine, `${script}.ts`))
 }
 
 function run(command: string, ...args: string[]): void {
@@ -220,18 +217,6 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
 
 function quoted(names: readonly string[]): string {
   return names.map((name) => `'${name}'`).join(', ')
-}
-
-/** The table of contents with one more line: after every other, so that a parent comes before its children. */
-function tableOfContents(name: string): string {
-  const before = readFileSync(contents, 'utf8')
-  const local = variable(name)
-  const after = before
-    .replace(/(?=\n\n\/\*\* Every resource)/, `\nimport ${local} from './${name}.ts'`)
-    .replace(/(resources: readonly Resource\[\] = \[[^\]]*?),?(\s*\])/, `$1, ${local}$2`)
-  if (!after.includes(`, ${local}`))
-    throw new Error('src/resources/index.ts no longer has its list where it was.')
-  return after
 }
 
 /** A table's name as a TypeScript variable: work_items → workItems. */

@@ -15,6 +15,7 @@ const rooms: Readonly<Record<string, string>> = {
   resources: 'the product: one declaration a file; imports only freehold',
   freehold: 'the package: what a declaration and a route beside it need',
   worker: 'the package: what serves them, fetch and scheduled, and the hub',
+  schema: 'the tables of the engine, with their migrations',
   app: 'the pipeline, in the order a request meets it',
   user: "what works over all of an owner's rows: changes, export, erase, purge",
   accounts: 'what ACCOUNTS=off removes: registration, login, sessions, passwords',

@@ -10,7 +10,7 @@ import { changesFor } from './user/changes.ts'
 import type { App } from './context.ts'
 import { eraseFor } from './user/erase.ts'
 import { exportFor } from './user/export.ts'
-import { health } from './http/health.ts'
+import { healthFor } from './http/health.ts'
 import { bodyLimit } from './http/body-limit.ts'
 import { bookmark } from './http/bookmark.ts'
 import { cors } from './http/cors.ts'
@@ -27,8 +27,12 @@ import { events } from './live/events.ts'
 import type { Resource } from './engine/resource.ts'
 import { routesFor, type Verb } from './engine/routes.ts'
 
-/** The whole pipeline, in the order a request meets it. */
-export function createApp(resources: readonly Resource[], verbs: readonly Verb[]): Hono<App> {
+/** The whole pipeline, in the order a request meets it. It is ready once these migrations are applied. */
+export function createApp(
+  resources: readonly Resource[],
+  verbs: readonly Verb[],
+  migrations: readonly string[] = [],
+): Hono<App> {
   const collections = resources.map(({ name }) => name)
   reserveIds(collections)
   const app = new Hono<App>({ getPath: routedPath(collections) })
@@ -36,7 +40,7 @@ export function createApp(resources: readonly Resource[], verbs: readonly Verb[]
   app.notFound(notFound)
 
   app.use(requestId, requestLog, cost, securityHeaders, noStore, cors)
-  app.route('/', health)
+  app.route('/', healthFor(migrations))
   app.route('/', jwks)
 
   app.use('/api/*', bodyLimit, announce)

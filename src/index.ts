@@ -1,6 +1,6 @@
 import { createWorker } from 'freehold/worker'
-import { resources, verbs } from './resources/index.ts'
+import * as api from './resources/index.ts'
 
 export { Hub } from 'freehold/worker'
 
-export default createWorker(resources, verbs)
+export default createWorker(api)

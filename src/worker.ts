@@ -6,13 +6,22 @@ import { purge } from './user/purge.ts'
 
 export { Hub } from './live/hub.ts'
 
+/** What a Worker serves: as src/resources/index.ts, which is generated, exports it. */
+export interface Api {
+  /** The resources, each after its parent. */
+  resources: readonly Resource[]
+  /** The routes beside them. */
+  verbs: readonly Verb[]
+  /** The names of the migrations that this version needs: `/ready` waits for them. */
+  migrations: readonly string[]
+}
+
 /**
- * The package `freehold/worker`: the Worker that serves these resources, parents before their children, and the routes
- * beside them. `fetch` is the API; `scheduled` purges what has been in the trash for 30 days. The
- * Worker's entry also exports the class `Hub`, which holds the live connections.
+ * The package `freehold/worker`: the Worker that serves an API. `fetch` is the API itself; `scheduled` purges what has
+ * been in the trash for 30 days. The Worker's entry also exports the class `Hub`, which holds the live connections.
  */
-export function createWorker(resources: readonly Resource[], verbs: readonly Verb[] = []) {
-  const app = createApp(resources, verbs)
+export function createWorker({ resources, verbs, migrations }: Api) {
+  const app = createApp(resources, verbs, migrations)
   return {
     fetch: app.fetch,
     scheduled: (_controller, env) => purge(resources, env),

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers'
 import { onTestFinished, vi } from 'vitest'
 import { createApp } from '../src/app.ts'
 import type { Bindings, Limiter, Settings } from '../src/config.ts'
-import { resources, verbs } from '../src/resources/index.ts'
+import { migrations, resources, verbs } from '../src/resources/index.ts'
 import { answerOf, requestOf, type Json, type Parts } from './client.ts'
 
 type Overrides = { [Name in keyof Settings]?: string | undefined } & {
@@ -14,7 +14,7 @@ type Overrides = { [Name in keyof Settings]?: string | undefined } & {
 
 /** The app as deployed with other settings, in an isolate of its own as far as it can tell; undefined unsets one. */
 export function deploy(settings: Overrides = {}) {
-  const app = createApp(resources, verbs)
+  const app = createApp(resources, verbs, migrations)
   const bindings = { ...env, ...settings } as Bindings
   return async (method: string, path: string, parts: Parts = {}) =>
     answerOf(await app.fetch(requestOf(method, path, parts), bindings))

@@ -28,7 +28,7 @@ export const idempotencyKeys = sqliteTable(
 )
 
 /** How long a key is remembered, in hours. */
-export const KEY_HOURS = 24
+const KEY_HOURS = 24
 
 /** The client's name for one attempt to write, so that doing it again does nothing more. */
 export interface IdempotencyKey {

@@ -1,0 +1,101 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Resource } from '../src/engine/resource.ts'
+import type { Verb } from '../src/engine/routes.ts'
+import { migrationFiles } from './migrations.ts'
+import { root } from './project.ts'
+
+/** What the files of a project's src/resources declare, found rather than listed. */
+export interface Declarations {
+  /** The resources, each after its parent and what it refers to, otherwise by file name. */
+  resources: readonly Resource[]
+  /** The routes beside them. */
+  verbs: readonly Verb[]
+}
+
+const INDEX = 'index.ts'
+
+/** The modules of a project that declare resources and routes beside them, by name. */
+export function declarationFiles(project: string): string[] {
+  return readdirSync(folderOf(project))
+    .filter((file) => file.endsWith('.ts') && file !== INDEX)
+    .toSorted()
+    .map((file) => join(folderOf(project), file))
+}
+
+/** Loads the declarations of a project. A resource is a module's default export, a verb any other. */
+export async function declarationsOf(project: string): Promise<Declarations> {
+  const { resources, verbs } = await found(project)
+  return { resources: resources.map(([, resource]) => resource), verbs: verbs.map(([, , verb]) => verb) }
+}
+
+/**
+ * Writes src/resources/index.ts, from which the Worker imports its declarations and the names of its migrations: a bundle
+ * cannot look into folders. It is git-ignored, so that two people who each add a resource do not meet in it.
+ */
+export async function writeIndex(project: string): Promise<void> {
+  const { resources, verbs } = await found(project)
+  const migrations = migrationFiles(join(project, 'migrations'))
+  const text = [
+    '// Generated from the files of this folder and of migrations/. Not in git: add or delete a file instead.',
+    `import type { Resource, Verb } from 'freehold'`,
+    ...resources.map(([file], at) => `import resource${at} from './${file}'`),
+    ...verbs.map(([file, name], at) => `import { ${name} as verb${at} } from './${file}'`),
+    '',
+    '/** Every resource of this API, each after its parent. */',
+    `export const resources: readonly Resource[] = [${resources.map((_, at) => `resource${at}`).join(', ')}]`,
+    '',
+    '/** The routes beside them. */',
+    `export const verbs: readonly Verb[] = [${verbs.map((_, at) => `verb${at}`).join(', ')}]`,
+    '',
+    '/** The migrations that this version needs. */',
+    `export const migrations: readonly string[] = [\n${migrations.map((file) => `  '${file}',\n`).join('')}]`,
+    '',
+  ].join('\n')
+  const index = join(folderOf(project), INDEX)
+  // Untouched while it says the same: wrangler watches this folder.
+  if (!existsSync(index) || readFileSync(index, 'utf8') !== text) writeFileSync(index, text)
+}
+
+function folderOf(project: string): string {
+  return join(project, 'src', 'resources')
+}
+
+async function found(project: string) {
+  const declared = new Map<Resource, string>()
+  const verbs: [file: string, name: string, verb: Verb][] = []
+  for (const path of declarationFiles(root)) {
+    const file = path.slice(folderOf(project).length + 1)
+    for (const [name, value] of Object.entries<unknown>(await import(pathToFileURL(path).href))) {
+      if (name === 'default' && isResource(value)) declared.set(value, file)
+      else if (isVerb(value)) verbs.push([file, name, value])
+    }
+  }
+  const resources: [file: string, resource: Resource][] = []
+  const add = (resource: Resource) => {
+    const file = declared.get(resource)
+    if (file === undefined || resources.some(([, known]) => known === resource)) return
+    if (resource.parent) add(resource.parent.resource)
+    for (const { table } of resource.references) {
+      for (const other of declared.keys()) if (other.table === table) add(other)
+    }
+    resources.push([file, resource])
+  }
+  for (const resource of declared.keys()) add(resource)
+  return { resources, verbs }
+}
+
+function isResource(value: unknown): value is Resource {
+  return has(value, 'table') && has(value, 'input') && has(value, 'path')
+}
+
+function isVerb(value: unknown): value is Verb {
+  return has(value, 'resource') && has(value, 'routes') && has(value, 'method')
+}
+
+function has(value: unknown, key: string): boolean {
+  return typeof value === 'object' && value !== null && key in value
+}
+
+if (import.meta.main) await writeIndex(root)
