@@ -39,8 +39,10 @@ export async function difference(
   statements.push(...(await generateSQLiteMigration(snapshot(renamed), snapshot(grown))))
   const rest = await generateSQLiteMigration(snapshot(grown), snapshot(after))
   // A column can only be dropped after the indexes over it.
-  const isFirst = (statement: string) => statement.startsWith('DROP INDEX')
-  statements.push(...rest.filter(isFirst), ...rest.filter((statement) => !isFirst(statement)))
+  const [first = [], second = []] = [true, false].map((drops) =>
+    rest.filter((statement) => statement.startsWith('DROP INDEX') === drops),
+  )
+  statements.push(...first, ...second)
   if (!statements.length) return undefined
   return { name: nameOf(renamed, after, renames), statements }
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { declarationFiles, writeIndex } from './declarations.ts'
 import { parseRename, type Rename } from './difference.ts'
@@ -76,9 +76,12 @@ async function makes(folder: string, declared: Tables): Promise<boolean> {
 
 /** What git is merging or rebasing onto. */
 function otherBranch(): string | undefined {
-  const inGit = (path: string) => existsSync(join(root, git('rev-parse', '--git-path', path).trim()))
   if (inGit('MERGE_HEAD')) return 'MERGE_HEAD'
   return inGit('rebase-merge') || inGit('rebase-apply') ? 'HEAD' : undefined
+}
+
+function inGit(path: string): boolean {
+  return existsSync(resolve(root, git('rev-parse', '--git-path', path).trim()))
 }
 
 function filesOf(branch: string, folder: string): string[] {

@@ -30,7 +30,7 @@ interface ForeignKey {
   columnsTo: string[]
 }
 
-const readTables: (json: string) => Tables = JSON.parse
+const readSnapshot: (json: string) => { tables: Tables } = JSON.parse
 const readTable: (json: string) => Table = JSON.parse
 
 /** The tables that TypeScript modules export. */
@@ -39,8 +39,8 @@ export async function declaredTables(files: readonly string[]): Promise<Tables> 
   for (const file of files) {
     exported.push(...Object.values<unknown>(await import(pathToFileURL(file).href)))
   }
-  const { tables } = await generateSQLiteDrizzleJson(Object.fromEntries(exported.entries()))
-  return readTables(JSON.stringify(tables))
+  const snapshot = JSON.stringify(await generateSQLiteDrizzleJson(Object.fromEntries(exported.entries())))
+  return readSnapshot(snapshot).tables
 }
 
 /**
