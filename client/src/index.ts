@@ -19,7 +19,14 @@ import { localCopy, type LocalCopy, type SyncOptions } from './sync.ts'
 export type { Account, Accounts, AccountSession, EmailAndPassword } from './auth.ts'
 export type { Collections } from './collections.ts'
 export type { TokenSource } from './credentials.ts'
-export { OfflineError, OtherUserError, ProblemError, type FieldError, type ProblemType } from './problems.ts'
+export {
+  OfflineError,
+  OriginRefusedError,
+  OtherUserError,
+  ProblemError,
+  type FieldError,
+  type ProblemType,
+} from './problems.ts'
 export type { Fetch } from './retry.ts'
 export type { components, paths } from './schema.ts'
 export type { KeyValueStorage } from './storage.ts'

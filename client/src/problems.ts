@@ -53,6 +53,11 @@ export class OfflineError extends Error {
   override name = 'OfflineError'
 }
 
+/** The API answers, but not to pages of this origin: it is none of those in its `CORS_ORIGINS`. */
+export class OriginRefusedError extends Error {
+  override name = 'OriginRefusedError'
+}
+
 /** Another user has signed in meanwhile, perhaps in another tab: nothing is sent again as them, and a local copy waits for its own user. */
 export class OtherUserError extends Error {
   override name = 'OtherUserError'

@@ -1,5 +1,5 @@
-import { OfflineError, ProblemError, problemOf } from './problems.ts'
-import { parse } from './storage.ts'
+import { OfflineError, OriginRefusedError, ProblemError, problemOf } from './problems.ts'
+import { parse, platform } from './storage.ts'
 
 /** Sends a request. */
 export type Fetch = (request: Request) => Promise<Response>
@@ -41,8 +41,30 @@ function ready({ url, ...request }: Outgoing): Request {
 }
 
 /**
+ * Why no answer came. A browser tells a page of a refused origin no more than that a request failed; what it lets
+ * through when nothing may be read shows that the API is there.
+ */
+async function silence(url: string, fetch: Fetch, cause: unknown): Promise<Error> {
+  const page = platform.location?.origin
+  const { origin } = new URL(url)
+  const reaches = (mode: 'cors' | 'no-cors') => {
+    const probe = { mode, cache: 'no-store' as const }
+    return fetch(new Request(`${origin}/health`, probe)).then(
+      () => true,
+      () => false,
+    )
+  }
+  if (page === undefined || page === origin || (await reaches('cors')) || !(await reaches('no-cors'))) {
+    return new OfflineError('No answer', { cause })
+  }
+  return new OriginRefusedError(`${origin} answers, but not to pages of ${page}: see its CORS_ORIGINS`, {
+    cause,
+  })
+}
+
+/**
  * Sends a request, again after network errors, 429, 503 and 504, if that cannot do twice what was asked once. Resolves
- * to any other answer; throws `OfflineError`, or a `ProblemError` when it gives up.
+ * to any other answer; throws `OfflineError`, `OriginRefusedError`, or a `ProblemError` when it gives up.
  */
 export async function send(
   request: Outgoing,
@@ -68,7 +90,7 @@ export async function send(
     const refused = response?.status === 429
     const asked = waitOf(response)
     if (attempt >= retries || !(refused || repeatable) || asked > LONGEST_WAIT) {
-      throw response ? await problemOf(response) : new OfflineError('No answer', { cause })
+      throw response ? await problemOf(response) : await silence(made.url, fetch, cause)
     }
     unsure ||= !refused
     await sleep(asked + Math.random() * backoff * 2 ** attempt, signal)
