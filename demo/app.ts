@@ -26,11 +26,10 @@ async function show(): Promise<void> {
   signInView.hidden = next !== 'sign-in'
   tasksView.hidden = next !== 'tasks'
   if (next === 'tasks') {
-    const opened = await client.sync({
-      storage: localStorage,
-      onConflict: (conflict) => sayConflict(opened, conflict),
-    })
+    const opened = await client.sync({ onConflict: (conflict) => sayConflict(opened, conflict) })
     copy = opened
+    // What was refused before the page was closed is still to be decided.
+    for (const conflict of copy.refused) sayConflict(opened, conflict)
     copy.start()
     showTasks(copy)
     account.textContent = ''

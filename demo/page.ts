@@ -17,8 +17,11 @@ export function copyOf<Kind extends Element>(template: string, kind: new () => K
 /** How long a message that goes by itself stays, in milliseconds. */
 const SHOWN = 10_000
 
-/** Says something, with something to do about it. It goes after ten seconds, unless it must be `kept` or is in use. */
-export function say(text: string, label = '', act?: () => unknown, kept = false): void {
+/**
+ * Says something, with something to do about it. It goes after ten seconds, unless it is in use or is kept until
+ * somebody has dismissed it.
+ */
+export function say(text: string, label = '', act?: () => unknown, dismissed?: () => unknown): void {
   const message = copyOf('#message', HTMLDivElement)
   const action = find('.act', HTMLButtonElement, message)
   find('p', HTMLElement, message).textContent = text
@@ -33,12 +36,16 @@ export function say(text: string, label = '', act?: () => unknown, kept = false)
     close()
     act?.()
   }
-  find('.close', HTMLButtonElement, message).onclick = close
+  function dismiss(): void {
+    close()
+    dismissed?.()
+  }
+  find('.close', HTMLButtonElement, message).onclick = dismiss
   message.onkeydown = ({ key }) => {
-    if (key === 'Escape') close()
+    if (key === 'Escape') dismiss()
   }
   find('#messages', HTMLElement).append(message)
-  if (kept) return
+  if (dismissed) return
   action.focus()
   const timer = setInterval(() => {
     if (message.matches(':hover, :has(:focus-visible)')) return

@@ -99,7 +99,7 @@ function newItem(copy: LocalCopy, id: string): Element {
     if (!title || title === titleBefore) return
     const save = () => copy.update('tasks', id, { title })
     if (titleNow() === titleBefore) void save()
-    else sayChanged(titleNow(), save)
+    else sayChanged(titleNow(), save, () => undefined)
   }
   form.onreset = close
   form.onkeydown = ({ key }) => {
@@ -109,16 +109,20 @@ function newItem(copy: LocalCopy, id: string): Element {
 }
 
 /** Says that the server refused a change, and offers it again when the only reason is that somebody else was first. */
-export function sayConflict(copy: LocalCopy, { change: { op, id, data = {} }, problem }: Conflict): void {
+export function sayConflict(copy: LocalCopy, { change: { collection, id, key }, problem }: Conflict): void {
   const title = copy.row('tasks', id)?.title ?? 'A task'
-  if (problem.type === 'stale_revision') {
-    sayChanged(title, () => (op === 'delete' ? copy.delete('tasks', id) : copy.update('tasks', id, data)))
+  if (collection === 'tasks' && problem.type === 'stale_revision') {
+    sayChanged(
+      title,
+      () => copy.applyAgain(key),
+      () => copy.discard(key),
+    )
   } else {
     const reason = problem.type === 'row_not_found' ? 'it was deleted elsewhere' : problem.errors[0]?.message
-    say(`“${title}” was not saved: ${reason ?? problem.message}.`, '', undefined, true)
+    say(`“${title}” was not saved: ${reason ?? problem.message}.`, '', undefined, () => copy.discard(key))
   }
 }
 
-function sayChanged(title: string, again: () => unknown): void {
-  say(`“${title}” was changed elsewhere first, and that was kept.`, 'Apply mine again', again, true)
+function sayChanged(title: string, again: () => unknown, dismissed: () => unknown): void {
+  say(`“${title}” was changed elsewhere first, and that was kept.`, 'Apply mine again', again, dismissed)
 }

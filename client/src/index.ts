@@ -6,15 +6,16 @@ import {
   type ParseAs,
 } from 'openapi-fetch'
 import { accounts, type Accounts, type AuthCall } from './auth.ts'
+import { newClock } from './clock.ts'
 import { outside, type Pass, type TokenSource } from './credentials.ts'
 import { pagesOf, type Given } from './pages.ts'
 import { pathSerializer, querySerializer, segment } from './paths.ts'
 import { OtherUserError, ProblemError, problemOf } from './problems.ts'
 import { revisions } from './revisions.ts'
-import { send, type Fetch, type Outgoing } from './retry.ts'
+import { send, within, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
 import { memory, platform, type KeyValueStorage } from './storage.ts'
-import { localCopy, type LocalCopy, type SyncOptions } from './sync.ts'
+import type { LocalCopy, SyncOptions } from './sync.ts'
 
 export type { Account, Accounts, AccountSession, EmailAndPassword } from './auth.ts'
 export type { Collections } from './collections.ts'
@@ -24,13 +25,15 @@ export {
   OriginRefusedError,
   OtherUserError,
   ProblemError,
+  StorageError,
   type FieldError,
   type ProblemType,
 } from './problems.ts'
 export type { Fetch } from './retry.ts'
 export type { components, paths } from './schema.ts'
 export type { KeyValueStorage } from './storage.ts'
-export type { Change, Collection, Conflict, LocalCopy, Row, SyncOptions } from './sync.ts'
+export { memoryStore, type CopyStore, type StoredRecord } from './store.ts'
+export type { Change, Collection, Conflict, LocalCopy, Refusal, Row, Status, SyncOptions } from './sync.ts'
 
 /** How to reach an API, and as whom. */
 export interface ClientOptions {
@@ -50,6 +53,8 @@ export interface ClientOptions {
   retries?: number
   /** The first wait before that, in milliseconds, doubled each time and random below; 500 by default. */
   backoff?: number
+  /** How long one try may take until it is given up, in milliseconds; 30 000 by default. */
+  timeout?: number
   fetch?: Fetch
 }
 
@@ -113,11 +118,13 @@ export function createClient({
   userId,
   retries = 3,
   backoff = 500,
+  timeout = 30_000,
   fetch = (ready) => globalThis.fetch(ready),
 }: ClientOptions = {}): Client {
   const origin = baseUrl.replace(/\/$/, '')
   const seen = revisions()
-  const retrying = { fetch, retries, backoff }
+  const clock = newClock()
+  const retrying = { fetch, retries, backoff, timeout, clock }
   let bookmark = ''
 
   const own = accounts(callAuth, `freehold:${origin}`, storage, cookies, onSignedOut)
@@ -143,7 +150,7 @@ export function createClient({
     })
     if (!response.ok) throw await problemOf(response)
     if (parseAs === 'stream') return response.body
-    return response.status === 204 ? undefined : response[parseAs]()
+    return response.status === 204 ? undefined : within(timeout, response[parseAs]())
   }
 
   async function sendSigned(request: Outgoing, pass: Pass): Promise<Response> {
@@ -227,7 +234,15 @@ export function createClient({
       const user = options.user ?? (await credentials.pass()).user ?? (await own.id())
       // Admins may keep a copy of another user's rows.
       const name = `freehold:${origin}:${userId ?? 'me'}:${user}`
-      return localCopy((verb, path, given) => call(verb, path, given, user), name, userId ?? user, options)
+      // A page that keeps no copy does not load what keeps one.
+      const { localCopy } = await import('./sync.ts')
+      return localCopy(
+        (verb, path, given) => call(verb, path, given, user),
+        clock,
+        name,
+        userId ?? user,
+        options,
+      )
     },
   }
 }

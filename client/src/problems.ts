@@ -58,6 +58,11 @@ export class OriginRefusedError extends Error {
   override name = 'OriginRefusedError'
 }
 
+/** A local copy cannot be kept where it should be: the storage is full, or forbidden; `cause` is what it said. */
+export class StorageError extends Error {
+  override name = 'StorageError'
+}
+
 /** Another user has signed in meanwhile, perhaps in another tab: nothing is sent again as them, and a local copy waits for its own user. */
 export class OtherUserError extends Error {
   override name = 'OtherUserError'

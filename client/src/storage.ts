@@ -10,6 +10,8 @@ interface Platform {
   location?: { origin: string }
   navigator?: { userAgent?: string; locks?: Locks }
   BroadcastChannel?: new (name: string) => Channel
+  indexedDB?: object
+  localStorage?: KeyValueStorage
   addEventListener?(type: string, listener: () => void): void
   removeEventListener?(type: string, listener: () => void): void
 }
@@ -21,6 +23,8 @@ export interface Channel {
   addEventListener(type: string, listener: (event: { data: unknown }) => void): void
   postMessage(message: unknown): void
   close(): void
+  /** Node's: it does not keep the process alive. */
+  unref?(): void
 }
 
 /** Where this runs. */

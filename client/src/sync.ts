@@ -1,43 +1,48 @@
-import { collections, type Collections } from './collections.ts'
+import type { Clock } from './clock.ts'
+import type { Collections } from './collections.ts'
+import { indexedDbStore } from './indexed-db.ts'
+import { recordsOf } from './migrate.ts'
+import {
+  fold,
+  same,
+  type Change,
+  type Collection,
+  type Operation,
+  type Refusal,
+  type RowFields,
+} from './outbox.ts'
 import type { Call } from './pages.ts'
 import { segment } from './paths.ts'
-import { ProblemError } from './problems.ts'
-import { holds } from './retry.ts'
-import { memory, mutex, parse, platform, type Channel, type KeyValueStorage } from './storage.ts'
+import { OtherUserError, StorageError } from './problems.ts'
+import { batchOf, refusal, sendBulk, sendOne, type Outcome } from './push.ts'
+import { changeKey, newRows, rowKey, type Entry, type Progress } from './rows.ts'
+import { mutex, platform, type Channel, type KeyValueStorage } from './storage.ts'
+import { keyValueStore, memoryStore, type CopyStore, type StoredRecord } from './store.ts'
 
-/** The name of a collection. */
-export type Collection = keyof Collections
+export type { Change, Collection, Refusal } from './outbox.ts'
 
 /** A row of a collection. One that the server has not seen yet has `revision` 0. */
 export type Row<Name extends Collection> = Collections[Name]['row']
 
-/** A write that waits for the server. */
-export interface Change {
-  /** Its Idempotency-Key. */
-  key: string
-  op: 'create' | 'update' | 'delete' | 'restore'
-  collection: Collection
-  id: string
-  /** Of the collection. */
-  path: string
-  data?: object
-  /** The revision it was made on; 0 for one that an earlier change of the queue will make. */
-  revision: number
+/** A local change that the server refused: it is undone in the copy, and kept until it is discarded or applied again. */
+export interface Conflict {
+  /** Of an update, with the fields that were refused alone: the others are saved. */
+  change: Change
+  /** Why: `stale_revision` when somebody else changed the same fields first. */
+  problem: Refusal
+  /** The row as it was when the change was made, as the change would have made it, and as the server has it. */
+  base: object | undefined
+  mine: object | undefined
+  theirs: object | undefined
 }
 
-/** A local change that the server refused: it is undone in the copy. */
-export interface Conflict {
-  change: Change
-  /** Why: `stale_revision` when somebody else changed the row first. */
-  problem: ProblemError
-  /** The server's row, when it is there. */
-  row: object | undefined
-}
+/** How a copy is doing. `opening` is said by whoever waits for it to open. */
+export type Status = 'opening' | 'first-sync' | 'ready' | 'offline' | 'stopped'
 
 /** How a copy is kept. */
 export interface SyncOptions {
-  /** Where; by default in memory. Tabs that share it share the copy. */
-  storage?: KeyValueStorage
+  /** Where; by default in IndexedDB, or in memory where there is none. Tabs that share it share the copy. */
+  storage?: CopyStore | KeyValueStorage
   /** Whose copy it is: by default who the token says, which with cookies takes a request. */
   user?: string
   /** Told of each local change that the server refused. */
@@ -48,11 +53,13 @@ type CreateOf<Name extends Collection> = Collections[Name]['create']
 
 /** A copy of everything a user has. Reads answer at once, writes show at once and are sent in order when possible. */
 export interface LocalCopy {
-  /** The live rows of a collection, newest first; the same array until something changes. */
+  /** The live rows of a collection, newest first; the same array until one of them changes. */
   rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
-  /** One row, unless it is deleted. */
+  /** One row, unless it is deleted; the same object until it changes. */
   row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
-  /** Creates a row with an id of its own; a child's `data` has its parent's id (`task_id`). Resolves to the id. */
+  /** The changes of one row that wait; the same array until that changes. */
+  waiting(collection: Collection, id: string): readonly Change[]
+  /** Creates a row with an id of its own; a child's `data` has its parent's id (`task_id`). Resolves to the id, once stored. */
   create<Name extends Collection>(collection: Name, data: CreateOf<Name>): Promise<string>
   update<Name extends Collection>(
     collection: Name,
@@ -67,250 +74,297 @@ export interface LocalCopy {
   /** Keeps in step: syncs now, after each local write, when the network is back, and every `interval` ms (5000). */
   start(interval?: number): void
   stop(): void
-  /** Calls back after every change of the copy, made here, in another tab or by the server. Returns what ends that. */
-  subscribe(listener: () => void): () => void
+  /**
+   * Calls back after every change of the copy, made here, in another tab or by the server, or only of one collection's
+   * rows. Returns what ends that.
+   */
+  subscribe(listener: () => void, collection?: Collection): () => void
   /** The changes that wait. */
   readonly pending: readonly Change[]
-  /** What stopped the last sync, such as an `OfflineError`; undefined when all is well. */
+  /** The changes that the server refused, until each is discarded or applied again. */
+  readonly refused: readonly Conflict[]
+  /** Forgets a refused change, by its key. */
+  discard(key: string): Promise<void>
+  /** Queues a refused change again, by its key, on top of what the server has now; `data` replaces fields of it. */
+  applyAgain(key: string, data?: object): Promise<void>
+  readonly status: Status
+  /** How many rows a sync that has not ended yet has fetched; undefined when there is none. */
+  readonly fetched: number | undefined
+  /** When the copy last knew everything, in milliseconds since 1970. */
+  readonly lastSyncedAt: number | undefined
+  /** What stopped the last sync: an `OfflineError`, `OtherUserError`, `StorageError`…; undefined when all is well. */
   readonly error: unknown
   /** Forgets everything, also what waits, in every tab: for signing out on a shared device. */
   clear(): Promise<void>
 }
 
-interface Entry {
-  collection: Collection
-  id: string
-  revision: number
-  deleted: boolean
-  /** Kept of a deleted row too, when it was known, so that a restore shows at once. */
-  data?: RowData
-}
-/** What says where a row is. */
-interface Placed {
-  collection: Collection
-  data?: RowFields
-}
-type RowFields = Record<string, unknown>
-type RowData = RowFields & { id: string; revision: number }
-/** One that is there. */
-type Live = Entry & { data: RowData }
-type Entries = Record<string, Entry>
-interface State {
-  cursor?: string | undefined
-  rows: Entries
-  outbox: Change[]
-}
 interface ChangesPage {
   changes: Entry[]
   cursor: string
   has_more: boolean
 }
-/** What came of sending a change. */
-interface Outcome {
-  problem?: ProblemError
-  /** The server's row, when it is there. */
-  now: RowData | undefined
-}
+
+/** What the tabs tell each other. */
+type Message = readonly StoredRecord[] | 'cleared'
 
 /** How many changes a page asks for. */
 const PAGE = 500
+/** How often a cursor is stored though nothing has changed, in milliseconds: it moves when the trash is emptied. */
+const CURSOR_EVERY = 60_000
 
 /** Opens the copy of a user's rows that is kept under `name`, or a new one. `call` throws `OtherUserError` for anybody else. */
 export async function localCopy(
   call: Call,
+  clock: Clock,
   name: string,
   user: string,
-  { storage = memory(), onConflict }: SyncOptions,
+  { storage, onConflict }: SyncOptions,
 ): Promise<LocalCopy> {
-  const writing = mutex(name)
   const syncing = mutex(`${name}:sync`)
-  const listeners = new Set<() => void>()
-  let pending: readonly Change[] = []
-  let view: Entries = {}
-  let lists = new Map<Collection, RowData[]>()
+  const all = newRows()
+  const store = storeOf(storage, clock)
+  const listeners = new Set<{ listener: () => void; collection: Collection | undefined }>()
   let failure: unknown
   let running: Promise<void> | undefined
   let timer: ReturnType<typeof setInterval> | undefined
   let channel: Channel | undefined
+  let fetched: number | undefined
+  let lastSyncedAt: number | undefined
+  let halted = false
   let cleared = false
+  let pending: readonly Change[] | undefined
+  let refused: readonly Conflict[] | undefined
 
   // ── What is kept ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async function load(): Promise<State> {
-    return parse((await storage.getItem(name)) ?? '{"rows":{},"outbox":[]}')
+  /** Shows records at once and stores them, in one transaction. Throws `StorageError`, and shows what was before again. */
+  async function keep(records: readonly StoredRecord[], undo: readonly StoredRecord[] = []): Promise<void> {
+    if (cleared || !records.length) return
+    show(records)
+    try {
+      await store.write(name, records)
+    } catch (error) {
+      show(undo)
+      throw unstored(error)
+    }
+    tellTabs(records)
   }
 
-  /** Changes what is kept, one tab at a time. */
-  async function keep(change: (state: State) => void): Promise<void> {
-    await writing(async () => {
-      if (cleared) return
-      const state = await load()
-      change(state)
-      await storage.setItem(name, JSON.stringify(state))
-      show(state)
-    })
-    tellTabs()
+  /** A storage that is full or forbidden ends the syncing: it would fetch the same again and again. */
+  function unstored(cause: unknown): StorageError {
+    const error = new StorageError(`The copy cannot be stored: ${String(cause)}`, { cause })
+    failure = error
+    stop()
+    return error
   }
 
-  function tellTabs(): void {
+  async function load(prefix = ''): Promise<StoredRecord[]> {
+    try {
+      return await store.load(name, prefix)
+    } catch (error) {
+      throw unstored(error)
+    }
+  }
+
+  function tellTabs(message: Message): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has no other origins
-    channel?.postMessage(cleared)
+    channel?.postMessage(message)
   }
 
-  function show(state: State): void {
-    pending = state.outbox
-    view = viewOf(state)
-    lists = new Map()
-    tell()
+  function hear(message: unknown): void {
+    if (message === 'cleared') void clear()
+    else if (Array.isArray(message)) show(message)
   }
 
-  function tell(): void {
-    for (const listener of listeners) listener()
+  function show(records: readonly StoredRecord[]): void {
+    if (!records.length) return
+    const different = all.apply(records)
+    pending = undefined
+    refused = undefined
+    if (records.some(([key]) => key !== 'meta')) tell(different)
   }
 
-  // ── What is seen ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  function parentOf({ collection, data }: Placed): Entry | undefined {
-    const { parent } = collections[collection]
-    return parent && view[`${parent[0]}/${String(data?.[parent[1]])}`]
+  /** Tells each listener once: those of a collection if its rows are different, the others always. */
+  function tell(different: ReadonlySet<Collection> = new Set()): void {
+    for (const { listener, collection } of listeners) {
+      if (!collection || different.has(collection)) listener()
+    }
   }
 
-  /** Whether a row, and what it is under, is there. */
-  function alive(entry: Entry | undefined): entry is Live {
-    if (!entry?.data || entry.deleted) return false
-    return !collections[entry.collection].parent || alive(parentOf(entry))
+  /** Takes in what other tabs have stored and this one has not heard of: it may have been stopped. */
+  async function catchUp(): Promise<void> {
+    const [meta] = await load('meta')
+    if (!same(meta?.[1], all.progress)) {
+      const stored = await load()
+      const kept = new Set(stored.map(([key]) => key))
+      show([
+        ...all
+          .keys()
+          .filter((key) => !kept.has(key))
+          .map(removed),
+        ...stored,
+      ])
+      return
+    }
+    const waiting = new Map(await load('out/'))
+    const sent = all
+      .queued()
+      .map(changeKey)
+      .filter((key) => !waiting.has(key))
+    show([...sent.map(removed), ...[...waiting].filter(([key, change]) => !same(change, all.change(key)))])
   }
 
-  function pathOf(entry: Placed): string {
-    const above = parentOf(entry)
-    return `${above ? `${pathOf(above)}/${segment(above.id)}` : ''}/${entry.collection}`
-  }
+  // ── What is written ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  function rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
-  function rows(collection: Collection): unknown {
-    const known =
-      lists.get(collection) ??
-      Object.values(view)
-        .filter((entry) => entry.collection === collection)
-        .filter(alive)
-        .map(({ data }) => data)
-        .toSorted((a, b) => (a.id < b.id ? 1 : -1))
-    lists.set(collection, known)
-    return known
+  function pathOf(collection: Collection, data: RowFields): string {
+    const above = all.parentOf(collection, data)
+    const parent = above ? `${pathOf(above.collection, above.data ?? {})}/${segment(above.id)}` : ''
+    return `${parent}/${collection}`
   }
-
-  function row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
-  function row(collection: Collection, id: string): unknown {
-    const entry = view[`${collection}/${id}`]
-    return alive(entry) ? entry.data : undefined
-  }
-
-  // ── What is sent ────────────────────────────────────────────────────────────────────────────────────────────────
 
   async function queue(
     op: Change['op'],
     collection: Collection,
     id: string,
     data?: RowFields,
+    instead?: Change,
   ): Promise<void> {
-    const at = `${collection}/${id}` as const
-    const path = pathOf({ collection, data: { ...view[at]?.data, ...data } })
-    await keep(({ rows: known, outbox }) => {
-      const revision = outbox.some((change) => change.id === id) ? 0 : (known[at]?.revision ?? 0)
-      outbox.push({ key: crypto.randomUUID(), op, collection, id, path, revision, ...(data && { data }) })
-    })
+    const base = all.shown(collection, id)?.data
+    const known = all.server(collection, id)
+    // A row that never got to the server is created by being restored.
+    const isNew = op === 'restore' && known?.deleted && known.revision === 0 && known.data
+    const change: Change = {
+      key: clock.id(),
+      op: isNew ? 'create' : op,
+      collection,
+      id,
+      path: pathOf(collection, { ...base, ...data }),
+      revision: known?.revision ?? 0,
+      ...(data && { data }),
+      ...(isNew && { data: isNew }),
+      ...(base && { base }),
+    }
+    const before: StoredRecord[] = instead ? [[changeKey(instead), undefined]] : []
+    const undo: StoredRecord[] = instead ? [[changeKey(instead), instead]] : []
+    await keep([...before, [changeKey(change), change]], [...undo, removed(changeKey(change))])
     if (timer !== undefined) kick()
   }
 
-  /** Sends what waits, in order, each change until it is known what came of it. */
+  // ── What is sent ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Sends what waits, in order, until it is known what came of each change. */
   async function push(): Promise<void> {
+    let alone: string | undefined
     for (;;) {
-      const [change] = (await load()).outbox
-      if (!change) return
-      const { problem, now } = await perform(change)
-      await keep((state) => {
-        const { collection, id, op } = change
-        const at = `${collection}/${id}` as const
-        const entry = state.rows[at]
-        state.outbox = state.outbox.filter(({ key }) => key !== change.key)
-        if (now) state.rows[at] = { collection, id, revision: now.revision, deleted: false, data: now }
-        // The revision of what is in the trash comes with the next changes.
-        else if (entry && op === 'delete' && !problem)
-          state.rows[at] = { ...entry, deleted: true, revision: 0 }
-        // What the user did to the row next was done on top of this.
-        for (const next of state.outbox) if (next.id === id) next.revision = now?.revision ?? 0
-      })
-      if (problem) onConflict?.({ change, problem, row: now })
+      const batch = batchOf(fold(all.queued().filter((change) => !change.refused)), alone)
+      const [first] = batch
+      if (!first) return
+      if (batch.every(({ op }) => op === 'none'))
+        await done(
+          batch,
+          batch.map(() => ({ now: undefined })),
+        )
+      else if (batch.length === 1) await done(batch, [await sendOne(call, first)])
+      else {
+        const outcomes = await sendBulk(call, batch).catch((error: unknown) => {
+          // Whatever it is, one by one it can be settled; those before it are good together.
+          alone = batch[refusal(error).index ?? 0]?.changes[0]?.key
+        })
+        if (outcomes) await done(batch, outcomes)
+      }
     }
   }
 
-  async function perform({ op, path, key, id, data, revision }: Change): Promise<Outcome> {
-    const place = `${path}/${segment(id)}`
-    const [method, target] = {
-      create: ['post', path] as const,
-      update: ['patch', place] as const,
-      delete: ['delete', place] as const,
-      restore: ['post', `${place}/restore`] as const,
-    }[op]
-    const headers = {
-      'Idempotency-Key': key,
-      ...(op !== 'create' && { 'If-Match': revision ? `"${revision}"` : '*' }),
-    }
-    try {
-      return { now: await call(method, target, { headers, body: data }) }
-    } catch (error) {
-      const { status } = refusal(error)
-      const now = await call<RowData>('get', place).catch((reason: unknown) => {
-        if (refusal(reason).status === 404) return undefined
-        throw reason
-      })
-      // An answer was lost, or others did the same: it is as the user wants it.
-      const done = {
-        create: status === 410 || (status === 409 && now),
-        update: status === 412 && now && holds(now, data ?? {}),
-        delete: status === 404,
-        restore: false,
+  /** Puts what came of operations in the place of the changes they stood for. */
+  async function done(batch: readonly Operation[], outcomes: readonly Outcome[]): Promise<void> {
+    const conflicts: Conflict[] = []
+    const records = batch.flatMap((operation, at): StoredRecord[] => {
+      const { collection, id, op, changes, base, data } = operation
+      const { now, problem, refused: fields } = outcomes[at] ?? { now: undefined }
+      const [change] = changes
+      const known = all.server(collection, id)
+      const gone = changes.map((each) => removed(changeKey(each)))
+      const entry: Entry | undefined = now
+        ? { collection, id, revision: now.revision, deleted: false, data: now }
+        : entryWithout(operation, known, problem !== undefined)
+      const row: StoredRecord[] = entry ? [[rowKey(entry), entry]] : []
+      // What the user did to the row next was done on top of this.
+      const next = all
+        .queued()
+        .filter(
+          (each) =>
+            each.id === id && each.collection === collection && !each.refused && !changes.includes(each),
+        )
+        .map((each): StoredRecord => [changeKey(each), { ...each, revision: now?.revision ?? 0 }])
+      if (!problem || !change || op === 'none') return [...gone, ...row, ...next]
+      const { type, status, message, detail, errors } = problem
+      const kept = {
+        ...change,
+        op,
+        base,
+        ...((fields ?? change.data) && { data: fields ?? data }),
+        refused: { type, status, message, detail, errors },
       }
-      return done[op] ? { now } : { now, problem: refusal(error) }
-    }
+      conflicts.push(conflictOf(kept, now))
+      return [...gone, ...row, ...next, [changeKey(change), kept]]
+    })
+    await keep([...new Map(records)])
+    for (const conflict of conflicts) onConflict?.(conflict)
   }
 
   // ── What is fetched ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Fetches what changed since the last time and shows it as a whole. After too long it starts again from nothing. */
+  /** Fetches what changed since the last time, page by page. After too long it starts again, and shows that as a whole. */
   async function pull(): Promise<void> {
-    let { cursor } = await load()
-    let anew = !cursor
-    let found: Entry[] = []
+    let { cursor, at } = all.progress ?? {}
+    let anew: Entry[] | undefined
     for (let more = true; more;) {
-      try {
-        const query = { cursor, limit: PAGE }
-        const page = await call<ChangesPage>('get', '/changes', { params: { query } })
-        found.push(...page.changes)
-        cursor = page.cursor
-        more = page.has_more
-      } catch (error) {
-        if (anew || refusal(error).status !== 410) throw error
+      const page = await call<ChangesPage>('get', '/changes', {
+        params: { query: { cursor, limit: PAGE } },
+      }).catch((error: unknown) => {
+        if (!cursor || anew || refusal(error).status !== 410) throw error
+      })
+      if (!page) {
+        // Too old, or of another schema of the resources.
         cursor = undefined
-        anew = true
-        found = []
+        anew = []
+        continue
       }
+      cursor = page.cursor
+      more = page.has_more
+      fetched = (fetched ?? 0) + page.changes.length
+      if (!more) at = clock.now()
+      anew?.push(...page.changes)
+      if (anew && more) tell()
+      else await takeIn(anew ?? page.changes, { cursor, at }, anew !== undefined)
     }
-    if (!anew && !found.length) return
-    await keep((state) => {
-      if (anew) state.rows = {}
-      merge(state.rows, found)
-      state.cursor = cursor
-    })
+    lastSyncedAt = at
   }
 
-  async function catchUp(): Promise<void> {
-    await push()
-    await pull()
+  async function takeIn(changes: readonly Entry[], progress: Progress, isAll: boolean): Promise<void> {
+    const news = changes.filter(
+      ({ collection, id, revision }) => isAll || revision > (all.server(collection, id)?.revision ?? 0),
+    )
+    const records = news.map((change): StoredRecord => {
+      const data = change.data ?? all.server(change.collection, change.id)?.data
+      return [rowKey(change), { ...change, ...(data && { data }) }]
+    })
+    const present = new Set(changes.map(rowKey))
+    const isLeft = (key: string) => isAll && key.startsWith('row/') && !present.has(key)
+    const left = all.keys().filter(isLeft).map(removed)
+    const isOld = (all.progress?.at ?? 0) + CURSOR_EVERY < (progress.at ?? Number.POSITIVE_INFINITY)
+    if (changes.length || left.length || isOld || !all.progress) {
+      await keep([...left, ...records, ['meta', progress]])
+    }
   }
 
   function sync(): Promise<void> {
-    running ??= syncing(catchUp)
+    running ??= syncing(async () => {
+      if (cleared) return
+      await catchUp()
+      await push()
+      await pull()
+    })
       .then(ignore, (error: unknown) => error)
       .then(ended)
       .finally(() => (running = undefined))
@@ -318,11 +372,18 @@ export async function localCopy(
   }
 
   function ended(error: unknown): void {
-    if (error !== failure) {
-      failure = error
-      tell()
-    }
+    const before = [statusNow(), failure]
+    fetched = undefined
+    if (error || !(failure instanceof StorageError)) failure = error
+    const after = [statusNow(), failure]
+    if (before.some((value, at) => value !== after[at])) tell()
     if (error) throw error
+  }
+
+  function statusNow(): Status {
+    if (halted || failure instanceof OtherUserError) return 'stopped'
+    if (failure) return 'offline'
+    return all.progress?.at === undefined ? 'first-sync' : 'ready'
   }
 
   /** Syncs once more, after a sync that may have missed the latest change. */
@@ -331,14 +392,30 @@ export async function localCopy(
   }
 
   async function clear(): Promise<void> {
+    if (cleared) return
     cleared = true
-    tellTabs()
+    tellTabs('cleared')
     stop()
-    await writing(async () => storage.removeItem(name))
-    show(await load())
+    show(all.keys().map(removed))
+    await store.clear(name)
+    store.close()
+  }
+
+  function listen(): void {
+    // What is in memory is this tab's own.
+    if (channel || !(storage || platform.indexedDB)) return
+    channel = platform.BroadcastChannel && new platform.BroadcastChannel(name)
+    channel?.addEventListener('message', ({ data }) => hear(data))
+    channel?.unref?.()
   }
 
   function stop(): void {
+    release()
+    halted = true
+    tell()
+  }
+
+  function release(): void {
     clearInterval(timer)
     timer = undefined
     channel?.close()
@@ -346,37 +423,98 @@ export async function localCopy(
     platform.removeEventListener?.('online', kick)
   }
 
-  show(await load())
+  function refusedOf(key: string): Change | undefined {
+    return all.queued().find((change) => change.key === key && change.refused)
+  }
+
+  listen()
+  show(await opened())
+  lastSyncedAt = all.progress?.at
+
+  /** What is kept; a copy that was one JSON text moves over with what waits in it. */
+  async function opened(): Promise<StoredRecord[]> {
+    const kept = await load()
+    const text = isInBrowser(storage) ? await platform.localStorage?.getItem(name) : undefined
+    if (kept.length || !text) return kept
+    const records = recordsOf(text, clock)
+    await store.write(name, records).catch((error: unknown) => {
+      throw unstored(error)
+    })
+    platform.localStorage?.removeItem(name)
+    return records
+  }
+
+  function rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
+  function rows(collection: Collection): unknown {
+    return all.rows(collection)
+  }
+
+  function row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
+  function row(collection: Collection, id: string): unknown {
+    return all.row(collection, id)
+  }
+
   return {
     rows,
     row,
+    waiting: all.waiting,
     async create(collection, data) {
-      const { id = uuidv7() } = data
-      const created_at = new Date().toISOString()
+      const { id = clock.id() } = data
+      const created_at = new Date(clock.now()).toISOString()
       // The API leaves out what is read-only.
       const fields = { user_id: user, created_at, updated_at: created_at }
       await queue('create', collection, id, { ...data, ...fields, id })
       return id
     },
-    update: (collection, id, data) => queue('update', collection, id, data),
+    update: (collection, id, data) => queue('update', collection, id, { ...data }),
     delete: (collection, id) => queue('delete', collection, id),
     restore: (collection, id) => queue('restore', collection, id),
     sync,
     start(interval = 5000) {
-      stop()
+      if (cleared) return
+      release()
+      halted = false
+      failure = undefined
       timer = setInterval(kick, interval)
       platform.addEventListener?.('online', kick)
-      channel = platform.BroadcastChannel && new platform.BroadcastChannel(name)
-      channel?.addEventListener('message', ({ data }) => void (data ? clear() : load().then(show)))
+      listen()
       kick()
     },
     stop,
-    subscribe(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
+    subscribe(listener, collection) {
+      const each = { listener, collection }
+      listeners.add(each)
+      return () => listeners.delete(each)
     },
     get pending() {
+      pending ??= all.queued().filter((change) => !change.refused)
       return pending
+    },
+    get refused() {
+      refused ??= all
+        .queued()
+        .filter((change) => change.refused)
+        .map((change) => conflictOf(change, all.server(change.collection, change.id)?.data))
+      return refused
+    },
+    async discard(key) {
+      const change = refusedOf(key)
+      if (change) await keep([removed(changeKey(change))], [[changeKey(change), change]])
+    },
+    async applyAgain(key, data) {
+      const change = refusedOf(key)
+      if (!change) return
+      const { op, collection, id } = change
+      await queue(op, collection, id, (change.data ?? data) && { ...change.data, ...data }, change)
+    },
+    get status() {
+      return statusNow()
+    },
+    get fetched() {
+      return fetched
+    },
+    get lastSyncedAt() {
+      return lastSyncedAt
     },
     get error() {
       return failure
@@ -385,43 +523,42 @@ export async function localCopy(
   }
 }
 
-/** The copy as the user wants it: the server's rows and, on top, what waits. */
-function viewOf(state: State): Entries {
-  const view = { ...state.rows }
-  for (const { op, collection, id, data, revision } of state.outbox) {
-    const at = `${collection}/${id}` as const
-    const entry = view[at]
-    if (op === 'create') {
-      const { defaults } = collections[collection]
-      view[at] = { collection, id, revision, deleted: false, data: { ...defaults, ...data, id, revision } }
-    } else if (op !== 'update') {
-      if (entry) view[at] = { ...entry, deleted: op === 'delete' }
-    } else if (entry?.data) view[at] = { ...entry, data: { ...entry.data, ...data } }
-  }
-  return view
+function conflictOf(change: Change, theirs: object | undefined): Conflict {
+  const { base, data, refused: problem } = change
+  if (!problem) throw new Error('a change that was not refused')
+  const mine = change.op === 'delete' ? undefined : { ...base, ...data }
+  return { change, problem, base, mine, theirs }
 }
 
-function merge(rows: Entries, changes: readonly Entry[]): void {
-  for (const change of changes) {
-    const at = `${change.collection}/${change.id}` as const
-    rows[at] = { ...rows[at], ...change }
+/** What the copy has of a row that an operation was not answered with. */
+function entryWithout(
+  { op, collection, id, data, changes }: Operation,
+  known: Entry | undefined,
+  isRefused: boolean,
+): Entry | undefined {
+  // The revision of what is in the trash comes with the next changes.
+  if (op === 'delete' && !isRefused) return known && { ...known, deleted: true, revision: 0 }
+  // One that the server has never had: to be created, should it be restored.
+  if (op === 'none' && changes[0]?.op === 'create') {
+    const row = { ...data, id, revision: 0 }
+    return { collection, id, revision: 0, deleted: true, data: row }
   }
+  return undefined
+}
+
+/** Whether a copy is kept in IndexedDB: where there is one, unless another store was given; localStorage is none. */
+function isInBrowser(storage: SyncOptions['storage']): boolean {
+  return platform.indexedDB !== undefined && (!storage || storage === platform.localStorage)
+}
+
+function storeOf(storage: SyncOptions['storage'], clock: Clock): CopyStore {
+  if (isInBrowser(storage)) return indexedDbStore()
+  if (!storage) return memoryStore()
+  return 'load' in storage ? storage : keyValueStore(storage, (text) => recordsOf(text, clock))
+}
+
+function removed(key: string): StoredRecord {
+  return [key, undefined]
 }
 
 function ignore(): void {}
-
-/** Problems of the caller or the way to the server: the change itself was not looked at. */
-const NOT_THE_CHANGE = new Set(['about:blank', 'foreign_origin', 'not_your_path'])
-
-/** What the server said no to a change with; throws again what may pass. */
-function refusal(error: unknown): ProblemError {
-  if (!(error instanceof ProblemError) || NOT_THE_CHANGE.has(error.type)) throw error
-  if ([401, 429].includes(error.status) || error.status >= 500) throw error
-  return error
-}
-
-/** A new id (RFC 9562 §5.7): 48 bits of time, then random. */
-function uuidv7(): string {
-  const time = Date.now().toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`
-}

@@ -32,7 +32,7 @@ export async function newFrontend(files: Record<string, string>) {
   ]
   const tarball = execFileSync('npm', packing, { cwd: root, encoding: 'utf8' }).trim()
   execFileSync('tar', ['-xzf', join(folder, tarball), '-C', client, '--strip-components', '1'])
-  for (const name of ['openapi-fetch']) {
+  for (const name of ['openapi-fetch', 'idb-keyval']) {
     symlinkSync(dirname(dirname(resolve(name))), join(modules, name))
   }
   const page = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/main.ts"></script>'
