@@ -256,15 +256,20 @@ export async function localCopy(
   async function push(): Promise<void> {
     let alone: string | undefined
     for (;;) {
-      const batch = batchOf(fold(all.queued().filter((change) => !change.refused)), alone)
+      const operations = fold(all.queued().filter((change) => !change.refused))
+      const batch = batchOf(
+        operations.filter(({ op }) => op !== 'none'),
+        alone,
+      )
       const [first] = batch
-      if (!first) return
-      if (batch.every(({ op }) => op === 'none'))
+      if (!first) {
         await done(
-          batch,
-          batch.map(() => ({ now: undefined })),
+          operations,
+          operations.map(() => ({ now: undefined })),
         )
-      else if (batch.length === 1) await done(batch, [await sendOne(call, first)])
+        return
+      }
+      if (batch.length === 1) await done(batch, [await sendOne(call, first)])
       else {
         const outcomes = await sendBulk(call, batch).catch((error: unknown) => {
           // Whatever it is, one by one it can be settled; those before it are good together.
