@@ -95,8 +95,12 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
   }
 
   async function visit(operation: Operation): Promise<Visit> {
-    const { path } = operation
     const { headers, given } = await enter(operation)
+    return { path: await fill(operation.path, headers), headers, given }
+  }
+
+  /** A path with a row of the caller's own for each id in it. */
+  async function fill(path: string, headers: Record<string, string>): Promise<string> {
     let template = ''
     let filled = ''
     for (const segment of path.split('/').slice(1)) {
@@ -105,7 +109,7 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
       else filled += `/${segment}`
       template += `/${segment}`
     }
-    return { path: filled, headers, given }
+    return filled
   }
 
   /** The id of a row in a collection: a new one, or what is first in it when clients cannot create any. */
@@ -123,9 +127,15 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
   /** Two rows in the collection that an operation is about, or one in every collection of the user's. */
   async function populate({ path }: Operation, { path: filled, headers }: Visit): Promise<string[]> {
     const template = path.replace(/\/bulk$/, '')
+    const collection = template.slice(template.lastIndexOf('/'))
+    const nested = operations.find((each) => creatorOf(each.path) && each.path.endsWith(`}${collection}`))
     if (creatorOf(template)) {
       const at = filled.replace(/\/bulk$/, '')
       return [await rowIn(template, at, headers), await rowIn(template, at, headers)]
+    }
+    if (nested) {
+      const at = await fill(nested.path, headers)
+      return [await rowIn(nested.path, at, headers), await rowIn(nested.path, at, headers)]
     }
     const collections = operations.filter(
       (each) => /^\/api\/\{user_id\}\/\w+$/.test(each.path) && creatorOf(each.path),

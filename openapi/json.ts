@@ -26,8 +26,12 @@ export function schemaOf(validator: z.ZodType): Json {
     io: 'input',
     unrepresentable: 'any',
     override({ zodSchema, jsonSchema }) {
-      // What a transform says of itself, zod says of its output only.
-      if (zodSchema instanceof z.ZodPipe) Object.assign(jsonSchema, z.globalRegistry.get(zodSchema))
+      // What a transform says of itself, zod says of its output only. Where it is another type, that is all there is to say.
+      const said = zodSchema instanceof z.ZodPipe ? z.globalRegistry.get(zodSchema) : undefined
+      if (said?.type !== undefined && said.type !== jsonSchema.type) {
+        for (const key of Object.keys(jsonSchema)) Reflect.deleteProperty(jsonSchema, key)
+      }
+      Object.assign(jsonSchema, said)
       // Its format says the same, and shorter.
       if (jsonSchema.format === 'date-time') delete jsonSchema.pattern
       const { type, minimum = -Infinity, maximum = Infinity } = jsonSchema

@@ -1,8 +1,7 @@
-import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, parameterOf, SEARCH_LENGTH } from '../src/engine/query.ts'
-import type { FilterDeclaration, Resource } from '../src/engine/resource.ts'
-import { moment, text } from '../src/engine/fields.ts'
+import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, SEARCH_LENGTH } from '../src/engine/query.ts'
+import type { Resource } from '../src/engine/resource.ts'
+import { text } from '../src/engine/fields.ts'
 import { COUNT, ID, schemaOf, type Json } from './json.ts'
-import { columnSchema } from './schemas.ts'
 
 /** The parameters that many operations share. */
 export const PARAMETERS = {
@@ -90,7 +89,9 @@ export function listParameters(resource: Resource): Json[] {
           ),
         ]
       : []),
-    ...resource.filter.map((filter) => query(parameterOf(filter), ...filterSchema(resource, filter))),
+    ...resource.filter.map(({ parameter, description, schema }) =>
+      query(parameter, description, schemaOf(schema())),
+    ),
     query('trashed', 'List the trash instead.', { type: 'boolean', default: false }),
     query('total', 'Count all rows that match, too.', { type: 'boolean', default: false }),
   ]
@@ -105,19 +106,4 @@ export function limitParameter(what: string, maximum: number, byDefault: number)
 /** A parameter of the query string. */
 export function query(name: string, description: string, schema: Json): Json {
   return { name, in: 'query', description, schema }
-}
-
-function filterSchema(resource: Resource, filter: FilterDeclaration): [description: string, schema: Json] {
-  if (typeof filter === 'object') {
-    if ('has' in filter) return [`Only rows whose \`${filter.has}\` hold this.`, schemaOf(text(1_000))]
-    const [end, column] = 'from' in filter ? ['after', filter.from] : ['before', filter.upTo]
-    return [
-      `Only rows whose \`${column}\` is this or ${end}: a date, or a date-time with an offset.`,
-      schemaOf(moment()),
-    ]
-  }
-  const column = resource.visible.find(({ name }) => name === filter)
-  const reference = resource.references.some((candidate) => candidate.column === column)
-  const schema = reference ? ID : column ? columnSchema(column) : {}
-  return [`Only rows with this \`${filter}\`.`, schema]
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_CHANGES, MAX_CHANGES } from '../src/user/changes.ts'
-import { TRASH_DAYS, type Resource } from '../src/engine/resource.ts'
+import { acrossParents, TRASH_DAYS, type Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
 import { closed, pascal, ref, type Json } from './json.ts'
 import { ancestorParameters, limitParameter, listParameters, query } from './parameters.ts'
@@ -104,6 +104,27 @@ export function pathsOf(resource: Resource): Json {
       summary: `Restore a ${singular}`,
       description: 'Takes it out of the trash. One that is not in there stays as it is.',
     }),
+    ...acrossPath(acrossParents(resource)),
+  }
+}
+
+/** The list of a child collection across its parents. */
+function acrossPath(across: Resource | undefined): Json {
+  if (!across?.across) return {}
+  const { name, singular } = across
+  const above = across.across.resource.name
+  return {
+    [pathOf(across)]: {
+      parameters: [ref('parameters', 'user_id')],
+      get: operation(across, `listAll${pascal(name)}`, `List ${name} of all ${above}`, {
+        description: `The ${name} of every one of the user's ${above} that is not in the trash, newest first unless sorted otherwise.`,
+        parameters: listParameters(across),
+        responses: {
+          ...answer(200, `${pascal(singular)}List`, `A page of ${name}.`, ['Link']),
+          ...problems(401, 403, 422, 429, 500, 503, 504),
+        },
+      }),
+    },
   }
 }
 

@@ -25,7 +25,7 @@ export function schemasOf(resource: Resource): Json {
   const row = Object.fromEntries(
     visible.map((column) => [
       column.name,
-      resource.writable.has(column.name) ? input.properties[column.name] : readOnly(column),
+      resource.writable.has(column.name) ? input.properties[column.name] : readOnly(resource, column),
     ]),
   )
   return {
@@ -46,10 +46,14 @@ export function schemasOf(resource: Resource): Json {
   }
 }
 
+/** A field that old applications still send. */
+const RETIRED = { description: 'No longer kept: accepted and ignored.', deprecated: true }
+
 /** What creates, replaces and changes a row: its writable fields. */
 function bodySchemas(resource: Resource): Json {
   const Row = pascal(resource.singular)
   const { properties, required } = fieldsOf(resource.input.create())
+  const retired = Object.fromEntries(resource.retired.map((name) => [name, RETIRED]))
   const fields = Object.fromEntries([...resource.writable.keys()].map((name) => [name, properties[name]]))
   const conditional = conditionalFields(resource)
   const filled = Object.fromEntries(
@@ -61,9 +65,9 @@ function bodySchemas(resource: Resource): Json {
   const body = { type: 'object', ...(required.length && { required }), additionalProperties: false }
   const id = { ...ID, description: 'Your own UUIDv7, or none to get one.' }
   return {
-    [`${Row}Create`]: { ...body, properties: { id, ...filled } },
-    [`${Row}Replace`]: { ...body, properties: filled },
-    [`${Row}Update`]: { ...closed({}, fields), minProperties: 1 },
+    [`${Row}Create`]: { ...body, properties: { id, ...filled, ...retired } },
+    [`${Row}Replace`]: { ...body, properties: { ...filled, ...retired } },
+    [`${Row}Update`]: { ...closed({}, { ...fields, ...retired }), minProperties: 1 },
   }
 }
 
@@ -161,19 +165,19 @@ function withDefault(schema: Json, column: SQLiteColumn, isConditional: boolean)
 }
 
 /** The schema of a column that no body sets. */
-export function columnSchema(column: SQLiteColumn): Json {
-  const { name, dataType, enumValues } = column
-  if (name === 'revision') return REVISION
-  if (name === 'id' || name.endsWith('_id')) return name === 'user_id' ? { type: 'string' } : ID
-  if (name.endsWith('_at')) return { type: 'string', format: 'date-time' }
-  if (enumValues?.length) return { type: 'string', enum: enumValues }
-  if (dataType !== 'number') return { type: dataType }
+function columnSchema({ table, references, parent, instants }: Resource, column: SQLiteColumn): Json {
+  const holdsId = [table.id, parent?.column, ...references.map((reference) => reference.column)]
+  if (holdsId.includes(column)) return ID
+  if (column === table.revision) return REVISION
+  if (instants.has(column.name)) return { type: 'string', format: 'date-time' }
+  if (column.enumValues?.length) return { type: 'string', enum: column.enumValues }
+  if (column.dataType !== 'number') return { type: column.dataType }
   return column.getSQLType() === 'real'
     ? { type: 'number', format: 'double' }
     : { type: 'integer', format: 'int64' }
 }
 
-function readOnly(column: SQLiteColumn): Json {
-  const schema = columnSchema(column)
+function readOnly(resource: Resource, column: SQLiteColumn): Json {
+  const schema = columnSchema(resource, column)
   return { ...schema, ...(!column.notNull && { type: [schema.type, 'null'] }), readOnly: true }
 }

@@ -25,7 +25,7 @@ import { securityHeaders } from './http/security-headers.ts'
 import { announce } from './live/announce.ts'
 import { events } from './live/events.ts'
 import type { Resource } from './engine/resource.ts'
-import { routesFor, type Verb } from './engine/routes.ts'
+import { collectionsFor, type Verb } from './engine/routes.ts'
 
 /** The whole pipeline, in the order a request meets it. It is ready once these migrations are applied. */
 export function createApp(
@@ -55,7 +55,7 @@ export function createApp(
   app.route('/api/:user_id/changes', changesFor(resources))
   app.route('/api/:user_id/events', events)
   for (const { resource, routes } of verbs) app.route(`/api/:user_id${resource.path}`, routes)
-  for (const resource of resources) app.route(`/api/:user_id${resource.path}`, routesFor(resource))
+  app.route('/api/:user_id', collectionsFor(resources))
 
   return app
 }

@@ -4,8 +4,9 @@
  */
 export { NOW } from './d1/clock.ts'
 export { id, labels, moment, text, title } from './engine/fields.ts'
-export { defineResource, ownedTable, parent, reference } from './engine/resource.ts'
-export type { Declaration, FilterDeclaration, OwnedTable, Resource, Write } from './engine/resource.ts'
+export type { Filter, FilterDeclaration } from './engine/filters.ts'
+export { defineResource, instant, ownedTable, parent, reference } from './engine/resource.ts'
+export type { Declaration, OwnedTable, Resource, Write } from './engine/resource.ts'
 
 export type { App } from './context.ts'
 export { ifMatch } from './engine/conditional.ts'

@@ -2,10 +2,11 @@ import { NOW } from '../d1/clock.ts'
 import { sql } from 'drizzle-orm'
 import { index, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { type Resource } from './resource.ts'
-import { columns, inTrash, isMatch, once, owned, ownedLive } from './sql/scope.ts'
+import type { Resource } from './resource.ts'
+import { keptByShape, scopeOf } from './sql/scope.ts'
+import type { WriteOptions } from './sql/writes.ts'
 import { assertion } from '../d1/assertion.ts'
-import { compileUnscoped, OWNER, type Statement, slot } from '../d1/statement.ts'
+import { compileOwned, compileUnscoped, OWNER, slot, type Statement } from '../d1/statement.ts'
 
 /** What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but nobody reads it. */
 export const idempotencyKeys = sqliteTable(
@@ -48,59 +49,47 @@ const isTheKey = sql`${idempotencyKeys.user_id} = ${slot(OWNER)} AND ${idempoten
 const forgottenAt = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${KEY_HOURS} hours'`)})`
 const isRemembered = sql`${idempotencyKeys.created_at} > ${forgottenAt}`
 const theKey = sql`SELECT 1 FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`
+// A key that is still there although it is not remembered any more is simply written over.
+const insertKey = sql`INSERT OR REPLACE INTO ${idempotencyKeys} (user_id, route, key, fingerprint, outcome, created_at)`
+const keyValues = sql`${slot(OWNER)}, ${slot('route')}, ${slot('key')}, ${slot('fingerprint')}, ${slot('outcome')}, ${NOW}`
 
-/** Asserts that the key has not been used. */
-export function unusedAssertion(resource: Resource): Statement {
-  return once(resource, 'key unused', () => assertion(sql`NOT EXISTS (${theKey})`))
+/** The statements of the Idempotency-Keys under which a resource's rows are written. */
+export function keysOf(resource: Resource) {
+  const { table } = resource
+  const { live, restorable, matches, columns } = scopeOf(resource)
+  const kept = keptByShape()
+  return {
+    /** Asserts that the key has not been used. */
+    unused: compileOwned(assertion(sql`NOT EXISTS (${theKey})`)),
+
+    /** Remembers the key, in the batch of the work done under it: both are stored or neither is. */
+    remember: compileOwned(sql`${insertKey} VALUES (${keyValues})`),
+
+    /** Remembers the key if a restore of the row with the placeholder `id` is going to succeed. */
+    rememberRestore({ match }: WriteOptions): Statement {
+      return kept(`remember restore ${match}`, () => {
+        const matched = match ? sql` AND ${matches}` : sql``
+        return sql`${insertKey} SELECT ${keyValues}
+          WHERE EXISTS (SELECT 1 FROM ${table} WHERE ${restorable} AND ${table.id} = ${slot('id')}${matched})`
+      })
+    },
+
+    /** What is remembered of the key. */
+    recall: compileOwned(
+      sql`SELECT fingerprint, outcome FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`,
+    ),
+
+    /** The rows, as they are now, that the key's request wrote: those in the trash or purged since are missing. */
+    recallRows: compileOwned(sql`SELECT ${columns} FROM ${table} WHERE ${live} AND ${table.id} IN (
+      SELECT json_extract(done.value, '$.id') FROM ${idempotencyKeys}, json_each(outcome) AS done WHERE ${isTheKey})`),
+  }
 }
 
-/** Remembers the key, in the batch of the work done under it: both are stored or neither is. */
-export function rememberStatement(resource: Resource): Statement {
-  return once(resource, 'remember key', () => sql`${insertKey()} VALUES (${keyValues()})`)
-}
+/** How many keys one statement forgets. */
+const FORGOTTEN = 1_000
 
-/** {@link rememberStatement} if a restore of the row with the placeholder `id` is going to succeed. */
-export function rememberRestoreStatement(resource: Resource, match: boolean): Statement {
-  return once(resource, `remember restore ${match}`, () => {
-    const { table } = resource
-    const restorable = sql`${owned(resource)} AND (${table.deleted_at} IS NULL OR ${inTrash(table)})`
-    const matched = match ? sql` AND ${isMatch(resource)}` : sql``
-    return sql`${insertKey()} SELECT ${keyValues()}
-      WHERE EXISTS (SELECT 1 FROM ${table} WHERE ${restorable} AND ${table.id} = ${slot('id')}${matched})`
-  })
-}
-
-/** What is remembered of the key. */
-export function recallStatement(resource: Resource): Statement {
-  return once(
-    resource,
-    'recall key',
-    () => sql`SELECT fingerprint, outcome FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`,
-  )
-}
-
-/** The rows, as they are now, that the key's request wrote: those in the trash or purged since are missing. */
-export function recallRowsStatement(resource: Resource): Statement {
-  return once(resource, 'recall rows', () => {
-    const ids = sql`SELECT json_extract(done.value, '$.id') FROM ${idempotencyKeys}, json_each(outcome) AS done WHERE ${isTheKey}`
-    return sql`SELECT ${columns(resource)} FROM ${resource.table} WHERE ${ownedLive(resource)} AND ${resource.table.id} IN (${ids})`
-  })
-}
-
-/** How many keys one run of the trigger forgets, so that its work is bounded; the next run goes on. */
-const FORGOTTEN = 10_000
-
-/** Deletes the keys, of every user, that are not remembered any more. */
+/** Deletes keys, of every user, that are not remembered any more. Returns something for each of them. */
 export const forgetStatement =
   compileUnscoped(sql`DELETE FROM ${idempotencyKeys} WHERE (user_id, route, key) IN (
     SELECT user_id, route, key FROM ${idempotencyKeys} WHERE created_at <= ${forgottenAt}
-    ORDER BY created_at LIMIT ${sql.raw(String(FORGOTTEN))})`)
-
-function insertKey() {
-  // A key that is still there although it is not remembered any more is simply written over.
-  return sql`INSERT OR REPLACE INTO ${idempotencyKeys} (user_id, route, key, fingerprint, outcome, created_at)`
-}
-
-function keyValues() {
-  return sql`${slot(OWNER)}, ${slot('route')}, ${slot('key')}, ${slot('fingerprint')}, ${slot('outcome')}, ${NOW}`
-}
+    ORDER BY created_at LIMIT ${sql.raw(String(FORGOTTEN))}) RETURNING 1 AS forgotten`)

@@ -3,7 +3,8 @@ import * as z from 'zod'
 import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import { UUID_V7 } from '../ids.ts'
 import * as fields from './fields.ts'
-import type { FilterDeclaration, Resource } from './resource.ts'
+import { flag, type FilterValue } from './filters.ts'
+import { columnOf, type Resource } from './resource.ts'
 
 /** One column of a resource that a list can be ordered by. */
 export interface Sort {
@@ -19,9 +20,6 @@ export interface Position {
 
 /** A value that a list is sorted by. */
 export type SortKey = string | number | null
-
-/** What a filter compares with. */
-export type FilterValue = string | number | boolean
 
 /** A list request, checked against what the resource's declaration allows. */
 export interface ListQuery {
@@ -55,9 +53,7 @@ export function listQueryFor(resource: Resource) {
   const declared: Record<never, z.ZodType> = {
     ...(sorts.length && { sort: z.enum(sorts).optional() }),
     ...(resource.search.length && { q: searchTerm().optional() }),
-    ...Object.fromEntries(
-      resource.filter.map((filter) => [parameterOf(filter), filterSchema(resource, filter).optional()]),
-    ),
+    ...Object.fromEntries(resource.filter.map(({ parameter, schema }) => [parameter, schema().optional()])),
   }
   return pageParameters().extend(declared)
 }
@@ -102,11 +98,6 @@ export function toListQuery(
   return query
 }
 
-/** The query parameter that a filter declaration answers to. */
-export function parameterOf(filter: FilterDeclaration): string {
-  return typeof filter === 'string' ? filter : filter.as
-}
-
 /** The opaque cursor of the page that follows `position` in the list of `query`. */
 export function encodeCursor(query: ListQuery, position: Position): string {
   const { key, id } = position
@@ -133,32 +124,7 @@ function isSortKey(column: SQLiteColumn, key: unknown): key is SortKey {
 function sortOf(resource: Resource, sort: string): Sort {
   const descending = sort.startsWith('-')
   const name = descending ? sort.slice(1) : sort
-  const column = resource.visible.find((visible) => visible.name === name)
-  if (!column) throw new Error(`${resource.name} has no column ${name} to sort by`)
-  return { column, descending }
-}
-
-function filterSchema(resource: Resource, filter: FilterDeclaration) {
-  if (typeof filter === 'object') {
-    if ('has' in filter) return fields.text(1_000)
-    if ('upTo' in filter) return fields.moment().transform(lastInstant)
-    return fields.moment().transform(firstInstant)
-  }
-  if (resource.references.some(({ column }) => column.name === filter)) return fields.id()
-  const column = resource.visible.find(({ name }) => name === filter)
-  if (column?.dataType === 'boolean') return flag()
-  if (column?.enumValues?.length) return z.enum(column.enumValues)
-  if (column?.dataType === 'number') return number()
-  return fields.text(1_000)
-}
-
-/** A stored date is text that is a prefix of its day's instants, so the day alone is its first instant. */
-function firstInstant(value: string): string {
-  return value.replace('T00:00:00.000Z', '')
-}
-
-function lastInstant(value: string): string {
-  return value.length === 10 ? `${value}T23:59:59.999Z` : value
+  return { column: columnOf(resource, name), descending }
 }
 
 /** A whole number in a query. Only plain digits: `Number` also takes '', ' 1', '0x10' and '1e3'. */
@@ -170,24 +136,15 @@ export function digits(min: number, max: number) {
     .pipe(z.number().min(min).max(max))
 }
 
-/** A number in a query, in plain decimal notation. */
-function number() {
-  return z
-    .string()
-    .regex(/^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$/, 'must be a number')
-    .transform(Number)
-}
-
-function flag() {
-  return z.enum(['true', 'false']).transform((value) => value === 'true')
-}
-
 function searchTerm() {
   return fields.text(SEARCH_LENGTH).refine((value) => value !== '', 'must not be empty')
 }
 
-/** A 32-bit FNV-1a hash: it tells lists apart, it does not protect anything (a cursor only ever moves inside its owner's rows). */
-function fingerprint(parts: readonly unknown[]): string {
+/**
+ * A 32-bit FNV-1a hash: it tells lists, and schemas, apart. It does not protect anything: a cursor only ever moves inside
+ * its owner's rows.
+ */
+export function fingerprint(parts: readonly unknown[]): string {
   let hash = 0x811c9dc5
   for (const byte of new TextEncoder().encode(JSON.stringify(parts))) {
     hash = Math.imul(hash ^ byte, 0x01000193) >>> 0

@@ -13,8 +13,9 @@ import {
   type SQLiteTable,
 } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
-import { id } from './fields.ts'
 import { memo } from '../memo.ts'
+import { id } from './fields.ts'
+import { filterOn, readFilter, type Filter, type FilterDeclaration } from './filters.ts'
 
 /** How long a deleted row can be restored, in days; then it is purged. */
 export const TRASH_DAYS = 30
@@ -44,7 +45,7 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
 ) {
   const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
   const all = { id: rowId, user_id, ...columns, ...bookkeeping }
-  return sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
+  const owned = sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
     primaryKey({ columns: [table.user_id, table.id] }),
     uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
     // Partial: only rows in the trash are in it, so live rows do not pay for it.
@@ -67,6 +68,9 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
       return target.parent ? [key, index(parentIndex(name, column)).on(table.user_id, own)] : [key]
     }),
   ])
+  const moments = Object.keys(columns).filter((column) => instants.has(columns[column] ?? {}))
+  instantsOf.set(owned, new Set(['created_at', 'updated_at', ...moments]))
+  return owned
 }
 
 /** The index that keeps the children of one parent together, newest last (the id is its implicit end). */
@@ -85,8 +89,20 @@ interface Target {
 }
 
 const targets = new WeakMap<object, Target>()
+const instants = new WeakSet<object>()
+const instantsOf = new WeakMap<OwnedTable, ReadonlySet<string>>()
 
-/** A column that may hold the id of one of the user's own live rows in another table, or null. */
+/** A column for a moment that `derive` computes, in the form of `created_at`. */
+export function instant() {
+  const column = text()
+  instants.add(column)
+  return column
+}
+
+/**
+ * A column for the id of one of the user's own live rows in another table. When that row is purged the reference becomes
+ * null; with `.notNull()` the row goes into the trash instead, and is purged before what it refers to.
+ */
 export function reference(table: OwnedTable) {
   const column = text()
   targets.set(column, { table, parent: false })
@@ -108,11 +124,24 @@ export type OwnedTable = SQLiteTable & OwnedColumns
 type ColumnName<Table extends OwnedTable> = keyof Table['$inferSelect'] & string
 type OwnColumnName<Table extends OwnedTable> = Exclude<ColumnName<Table>, keyof OwnedColumns>
 
+/** The validators of a body's fields, for the columns of the same names. */
+export type FieldShape = Record<string, z.ZodType>
+
 /** Every field must be a column of the table and hold what that column holds: anything else is a compile error. */
-type ColumnInputs<Table extends OwnedTable, Shape extends z.core.$ZodShape> = {
-  [Name in keyof Shape]: Name extends OwnColumnName<Table>
-    ? z.ZodType<Table['$inferSelect'][Name] | undefined>
-    : `no such column: ${Name & string}`
+type ColumnInputs<Table extends OwnedTable, Shape extends FieldShape> = {
+  [Name in keyof Shape]: string extends Name
+    ? z.ZodType
+    : Name extends OwnColumnName<Table>
+      ? z.ZodType<NonNullable<Table['$inferSelect'][Name]>>
+      : `no such column: ${Name & string}`
+}
+
+/** The fields of a valid body: any may be missing, and those of nullable columns may be null. */
+type Fields<Table extends OwnedTable, Shape extends FieldShape> = {
+  [Name in keyof Shape]?:
+    | z.output<Shape[Name]>
+    | (Name extends ColumnName<Table> ? Extract<Table['$inferSelect'][Name], null> : never)
+    | undefined
 }
 
 /** What a statement is about to write, for a column that the statement computes: SQL for each value, by column name. */
@@ -125,25 +154,20 @@ export interface Write<Name extends string = string> {
   row: Record<Name, SQL>
 }
 
-/** A query parameter that filters: the name of a column for equality, or another test under a name of its own. */
-export type FilterDeclaration<Name extends string = string> =
-  | Name
-  /** A list column that holds the value. */
-  | { as: string; has: Name }
-  /** A moment at or after the value; a date stands for its first instant. */
-  | { as: string; from: Name }
-  /** A moment at or before the value; a date stands for its last instant. */
-  | { as: string; upTo: Name }
-
 /** What makes a user-owned resource; the whole of it. Locked unless declared. */
-export interface Declaration<Table extends OwnedTable, Shape extends z.core.$ZodShape> {
+export interface Declaration<Table extends OwnedTable, Shape extends FieldShape> {
   table: Table
   /** What one row is called, where it is not the table's name without its last `s`. */
   singular?: string
-  /** The fields a client may write. Defaults belong to the columns: one here would make PATCH reset the field. */
-  input: z.ZodObject<Shape, z.core.$strict>
+  /**
+   * The fields a client may write, each with what its column cannot say: its form. Whether it may be null, may be left
+   * out, and what it is then, comes from the column.
+   */
+  input: Shape
+  /** Fields of the past: bodies may hold them, and they are ignored, so that old applications can go on sending them. */
+  retired?: readonly string[]
   /** What no single field can say about a body; adds issues with a path (zod `.check`). */
-  check?: z.core.CheckFn<Partial<z.output<z.ZodObject<Shape>>>>
+  check?: z.core.CheckFn<Fields<Table, Shape>>
   /** Columns that the statement computes, in this order, each from what is about to be written. */
   derive?: { [Name in ColumnName<Table>]?: (write: Write<ColumnName<Table>>) => SQL }
   /** The query parameters that filter a list. */
@@ -170,15 +194,19 @@ export interface Resource {
   /** The bodies of POST, PUT and PATCH. Read-only fields are let through unread, unknown ones are not. */
   input: Record<'create' | 'replace' | 'update', () => z.ZodType<Record<string, unknown>>>
   derive: Readonly<Record<string, (write: Write) => SQL>>
-  filter: readonly FilterDeclaration[]
+  filter: readonly Filter[]
   sort: readonly string[]
   search: readonly SQLiteColumn[]
-  /** The columns that an index keeps together, for filters. */
-  indexed: ReadonlySet<string>
   /** The columns that may hold the id of another of the user's rows, with the table it is in. */
   references: readonly Reference[]
   /** For a child: the column that holds its parent's id, and the parent. */
   parent: Parent | undefined
+  /** The same for a child collection across its parents: no path names one, and every row's own must be live. */
+  across: Parent | undefined
+  /** The columns that hold a moment of the database's clock. */
+  instants: ReadonlySet<string>
+  /** The fields that bodies may hold and that are ignored. */
+  retired: readonly string[]
   /** Where the collection is under `/api/{user_id}`, as a route: `/tasks/:task_id/comments`. */
   path: string
 }
@@ -199,10 +227,10 @@ export interface Reference {
  * Declares a resource over an {@link ownedTable}. A misspelt column is a compile error; a column that no request and no
  * default could fill throws at start-up.
  */
-export function defineResource<Table extends OwnedTable, Shape extends z.core.$ZodShape>(
-  declaration: Declaration<Table, Shape> & { input: { shape: ColumnInputs<Table, Shape> } },
+export function defineResource<Table extends OwnedTable, Shape extends FieldShape>(
+  declaration: Declaration<Table, Shape> & { input: ColumnInputs<Table, Shape> },
 ): Resource {
-  const { table, input, check, derive = {}, filter = [], sort = [], search = [] } = declaration
+  const { table, input, check, retired = [], derive = {}, filter = [], sort = [], search = [] } = declaration
   const name = getTableName(table)
   const columns: Record<string, SQLiteColumn> = getTableColumns(table)
   const column = (key: string): SQLiteColumn => {
@@ -212,7 +240,7 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
   }
   const { references, parent: above } = relationsOf(table)
   const indexNames = new Set(getTableConfig(table).indexes.map(({ config }) => config.name))
-  const fields = new Map(Object.keys(input.shape).map((key) => [key, column(key)]))
+  const fields = new Map(Object.keys(input).map((key) => [key, column(key)]))
   const visible = Object.values(columns).filter(({ name: key }) => key !== 'deleted_at')
   for (const { name: key, notNull, hasDefault, generated } of visible) {
     if (key in Object.prototype)
@@ -221,10 +249,19 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     if (filled || !notNull || hasDefault || generated) continue
     throw new Error(`${name}.${key} is NOT NULL, but nothing ever fills it`)
   }
-  const readOnly = visible.filter(({ name: key }) => !fields.has(key))
-  const ignored = () => Object.fromEntries(readOnly.map((key) => [key.name, z.unknown().optional()]))
+  for (const key of retired) {
+    if (key in columns) throw new Error(`${name}.${key} is a column, and so not retired`)
+  }
+  const holdsId = new Set([columns.id, above?.column, ...references.map((each) => each.column)])
+  const indexOn = (key: string) => [columnIndex(name, key)].find((each) => indexNames.has(each))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
+  const bodyOf = memo(() => {
+    const ignored = visible.map((each) => each.name).filter((key) => !fields.has(key))
+    const unread = [...ignored, ...retired].map((key) => [key, z.unknown().optional()] as const)
+    const written = Object.entries(input).map(([key, schema]) => [key, fieldOf(column(key), schema)] as const)
+    return z.strictObject(Object.fromEntries<z.ZodType>([...written, ...unread]))
+  })
   const resource: Resource = {
     name,
     singular: declaration.singular ?? name.replace(/s$/, ''),
@@ -233,24 +270,63 @@ export function defineResource<Table extends OwnedTable, Shape extends z.core.$Z
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
     input: {
-      create: memo(() => input.extend({ ...ignored(), id: id().optional() }).check(...checks)),
-      replace: memo(() => input.extend(ignored()).check(...checks)),
-      update: memo(() => {
-        const partial = input.partial().extend(ignored())
-        return partial.check(...checks)
-      }),
+      create: memo(() =>
+        bodyOf()
+          .extend({ id: id().optional() })
+          .check(...checks),
+      ),
+      replace: memo(() => bodyOf().check(...checks)),
+      update: memo(() =>
+        bodyOf()
+          .partial()
+          .check(...checks),
+      ),
     },
     derive,
-    filter,
+    filter: filter.map((each) => {
+      const { kind, column: key, parameter } = readFilter(each)
+      const own = column(key)
+      return filterOn(own, kind, { holdsId: holdsId.has(own), index: indexOn(key) }, parameter)
+    }),
     sort,
     search: search.map(column),
-    indexed: new Set(Object.keys(columns).filter((key) => indexNames.has(columnIndex(name, key)))),
     references,
     parent: above,
+    across: undefined,
+    instants: instantsOf.get(table) ?? new Set(),
+    retired,
     path: above ? `${above.resource.path}/:${above.column.name}/${name}` : `/${name}`,
   }
   resources.set(table, resource)
   return resource
+}
+
+/** A field as a body may hold it: null where its column may be, left out where the column then knows what it holds. */
+function fieldOf({ notNull, hasDefault, generated }: SQLiteColumn, schema: z.ZodType): z.ZodType {
+  const nullable = notNull ? schema : schema.nullable()
+  return !notNull || hasDefault || generated ? nullable.optional() : nullable
+}
+
+/**
+ * A child collection across its parents, for lists alone: the same rows whatever row they are under, with a filter by
+ * that row's id. Undefined for what is no child.
+ */
+export function acrossParents(resource: Resource): Resource | undefined {
+  const { name, parent: above, filter } = resource
+  if (!above) return undefined
+  const byParent = filterOn(above.column, 'equals', {
+    holdsId: true,
+    index: parentIndex(name, above.column.name),
+  })
+  const others = filter.filter(({ parameter }) => parameter !== byParent.parameter)
+  return { ...resource, parent: undefined, across: above, path: `/${name}`, filter: [byParent, ...others] }
+}
+
+/** A visible column by its name. */
+export function columnOf(resource: Resource, name: string): SQLiteColumn {
+  const column = resource.visible.find((visible) => visible.name === name)
+  if (!column) throw new Error(`${resource.name} has no column ${name}`)
+  return column
 }
 
 /** The writable fields of a valid body, in the order of the declaration: read-only ones were let through unread. */

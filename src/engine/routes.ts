@@ -11,7 +11,7 @@ import { validJson, validQuery } from '../http/validators.ts'
 import type { IdempotencyKey } from './idempotency.ts'
 import { Problem } from '../problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
-import { writable, type Resource } from './resource.ts'
+import { acrossParents, writable, type Resource } from './resource.ts'
 import type { Values } from '../d1/statement.ts'
 import { staleRevision, storeFor, type Done, type Scope, type Store } from './store.ts'
 
@@ -27,10 +27,26 @@ export interface Verb {
   description: string
 }
 
-/** The routes of a collection, for mounting at its path: the same handlers serve every resource. */
-export function routesFor(resource: Resource): Hono<App> {
-  const routes = new Hono<App>()
+/** The routes of every collection, each at its path, and the list of each child collection across its parents. */
+export function collectionsFor(resources: readonly Resource[]): Hono<App> {
+  const collections = new Hono<App>()
+  for (const resource of resources) {
+    collections.route(resource.path, routesFor(resource))
+    const across = acrossParents(resource)
+    if (across) collections.route(across.path, listFor(across))
+  }
+  return collections
+}
 
+function listFor(resource: Resource): Hono<App> {
+  const routes = new Hono<App>()
+  list(resource, routes)
+  otherMethods(routes, '/')
+  return routes
+}
+
+/** Adds `GET /` to the routes of a collection. */
+function list(resource: Resource, routes: Hono<App>): void {
   // Lazy, because a Worker's start has to build what every resource declares, and an isolate lists few of them.
   routes.get('/', validQuery(z.lazy(() => listQueryFor(resource))), async (c) => {
     const { ancestors } = scopeOf(c, resource)
@@ -45,6 +61,13 @@ export function routesFor(resource: Resource): Hono<App> {
       ...(total !== undefined && { total }),
     })
   })
+}
+
+/** The routes of a collection, for mounting at its path: the same handlers serve every resource. */
+export function routesFor(resource: Resource): Hono<App> {
+  const routes = new Hono<App>()
+
+  list(resource, routes)
 
   routes.post('/', validJson(z.lazy(resource.input.create)), async (c) => {
     const { id, ...body } = c.req.valid('json')

@@ -1,46 +1,15 @@
 import { v7 as uuidv7 } from 'uuid'
 import { raise } from '../d1/assertion.ts'
 import type { Database, Row } from '../d1/database.ts'
-import {
-  recallRowsStatement,
-  recallStatement,
-  rememberRestoreStatement,
-  rememberStatement,
-  outcomes,
-  unusedAssertion,
-  type IdempotencyKey,
-  type Outcome,
-} from './idempotency.ts'
+import { outcomes, type IdempotencyKey, type Outcome } from './idempotency.ts'
 import { Problem, type ProblemType } from '../problems.ts'
 import type { ListQuery, Position, Sort } from './query.ts'
 import type { Resource } from './resource.ts'
-import {
-  anyStatement,
-  getStatement,
-  IS_LIVE,
-  listStatement,
-  listValues,
-  parentStatement,
-  revisionStatement,
-  SORT_KEY,
-  totalStatement,
-} from './sql/reads.ts'
+import { IS_LIVE, listValues, SORT_KEY } from './sql/reads.ts'
 import { decode } from './sql/rows.ts'
 import { ancestorSlot, fieldKey } from './sql/scope.ts'
 import { bind, OWNER, type BoundStatement, type Statement, type Values } from '../d1/statement.ts'
-import {
-  createStatement,
-  freeAssertion,
-  liveAssertion,
-  parentAssertion,
-  referenceAssertion,
-  removeStatement,
-  replaceStatement,
-  restoreStatement,
-  revisionAssertion,
-  toggleStatement,
-  updateStatement,
-} from './sql/writes.ts'
+import { statementsFor } from './sql/statements.ts'
 
 /** The revisions that `If-Match` allows; undefined when any will do (no header, or `*`). */
 export type Match = readonly number[] | undefined
@@ -104,6 +73,7 @@ export interface Scope {
 
 /** The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. */
 export function storeFor(resource: Resource, { owner, ancestors }: Scope, database: Database): Store {
+  const statements = statementsFor(resource)
   const scope: Values = { [OWNER]: owner }
   for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id
   const bound = (statement: Statement, values: Values) => bind(statement, { ...values, ...scope })
@@ -112,7 +82,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
   async function write(id: string, match: Match, statement: Statement, values: Values): Promise<Row> {
     const all = { ...fieldValues(values), id, match: JSON.stringify(match ?? null) }
     const assertions = referenceAssertions(values)
-    const looks = match ? [bound(revisionStatement(resource), all)] : []
+    const looks = match ? [bound(statements.revision, all)] : []
     const results = await database.batch([...assertions, bound(statement, all), ...looks], {
       repeatable: Boolean(match),
     })
@@ -123,20 +93,18 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
 
   /** What must hold for values to be written; `at` is the index of a bulk's operation. */
   function referenceAssertions(values: Values, at?: number): BoundStatement[] {
-    return resource.references
-      .filter(({ column }) => typeof values[column.name] === 'string')
-      .map((reference) => {
-        const name = reference.column.name
+    return statements.assertReferences
+      .filter(({ name }) => typeof values[name] === 'string')
+      .map(({ name, statement }) => {
         const field = at === undefined ? name : `operations[${at}].data.${name}`
         const problem = raise('invalid_reference', { field, index: at })
-        return bound(referenceAssertion(resource, reference), { ...fieldValues(values), problem })
+        return bound(statement, { ...fieldValues(values), problem })
       })
   }
 
   function parentAssertions(): BoundStatement[] {
-    return resource.parent
-      ? [bound(parentAssertion(resource, resource.parent), { problem: raise('row_not_found') })]
-      : []
+    const { assertParent } = statements
+    return assertParent ? [bound(assertParent, { problem: raise('row_not_found') })] : []
   }
 
   /** Does the work once under its key: the first time, or what came of that time. */
@@ -144,11 +112,11 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     key: IdempotencyKey | undefined,
     outcome: readonly Outcome[],
     work: BoundStatement[],
-    remember: Statement = rememberStatement(resource),
+    remember: Statement = statements.keys.remember,
     values: Values = {},
   ): Promise<Row[][] | Done> {
     if (!key) return database.batch(work)
-    const used = bound(unusedAssertion(resource), { ...key, problem: raise('key_used') })
+    const used = bound(statements.keys.unused, { ...key, problem: raise('key_used') })
     const remembered = bound(remember, { ...values, ...key, outcome: JSON.stringify(outcome) })
     try {
       const results = await database.batch([used, remembered, ...work], { repeatable: true })
@@ -160,9 +128,9 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
   }
 
   async function recall(key: IdempotencyKey): Promise<Done> {
-    const statements = [recallStatement(resource), recallRowsStatement(resource)]
+    const { recall: what, recallRows } = statements.keys
     const [[known] = [], rows = []] = await database.batch(
-      statements.map((statement) => bound(statement, { ...key })),
+      [what, recallRows].map((statement) => bound(statement, { ...key })),
       { repeatable: true },
     )
     // Forgotten between the two trips: the next attempt starts afresh.
@@ -183,21 +151,21 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       bound(statement, { ...values, id, problem: raise(problem, { index: at }) })
     if (operation.op === 'create') {
       return [
-        asserted(freeAssertion(resource), 'id_taken'),
+        asserted(statements.assertFree, 'id_taken'),
         ...referenceAssertions(operation.values, at),
-        bound(createStatement(resource, Object.keys(operation.values)), {
+        bound(statements.create(Object.keys(operation.values)), {
           ...fieldValues(operation.values),
           id,
         }),
       ]
     }
     const { revision } = operation
-    const guards = [asserted(liveAssertion(resource), 'row_not_found')]
+    const guards = [asserted(statements.assertLive, 'row_not_found')]
     if (revision !== undefined) {
-      guards.push(asserted(revisionAssertion(resource), 'stale_revision', { revision }))
+      guards.push(asserted(statements.assertRevision, 'stale_revision', { revision }))
     }
-    if (operation.op === 'delete') return [...guards, bound(removeStatement(resource, false), { id })]
-    const update = updateStatement(resource, Object.keys(operation.values), false)
+    if (operation.op === 'delete') return [...guards, bound(statements.remove(ANY), { id })]
+    const update = statements.update(Object.keys(operation.values), ANY)
     return [
       ...guards,
       ...referenceAssertions(operation.values, at),
@@ -208,14 +176,14 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
   return {
     async list(query) {
       const values = listValues(query)
-      const statements = [listStatement(resource, query)]
-      if (query.total) statements.push(totalStatement(resource, query))
-      if (resource.parent) statements.push(parentStatement(resource, resource.parent))
+      const asked = [statements.list(query)]
+      if (query.total) asked.push(statements.total(query))
+      if (statements.parent) asked.push(statements.parent)
       const results = await database.batch(
-        statements.map((statement) => bound(statement, values)),
+        asked.map((statement) => bound(statement, values)),
         { repeatable: true },
       )
-      if (resource.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
+      if (statements.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
       const [rows = [], [counted] = []] = results
       // One row more than the limit was asked for: whether it came says if another page follows.
       const more = rows.length > query.limit
@@ -230,13 +198,13 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     },
 
     async get(id) {
-      const [[row] = []] = await database.batch([bound(getStatement(resource), { id })], { repeatable: true })
+      const [[row] = []] = await database.batch([bound(statements.get, { id })], { repeatable: true })
       if (!row) throw new Problem('row_not_found')
       return decode(resource, row)
     },
 
     async create(values, id = uuidv7(), key) {
-      const insert = bound(createStatement(resource, Object.keys(values)), { ...fieldValues(values), id })
+      const insert = bound(statements.create(Object.keys(values)), { ...fieldValues(values), id })
       const work = [...parentAssertions(), ...referenceAssertions(values), insert]
       const done = await once(key, [{ status: 201, id }], work)
       if (!Array.isArray(done)) return done
@@ -244,22 +212,22 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     },
 
     replace: (id, values, match) =>
-      write(id, match, replaceStatement(resource, Object.keys(values), Boolean(match)), values),
+      write(id, match, statements.replace(Object.keys(values), { match: Boolean(match) }), values),
 
     update: (id, values, match) =>
-      write(id, match, updateStatement(resource, Object.keys(values), Boolean(match)), values),
+      write(id, match, statements.update(Object.keys(values), { match: Boolean(match) }), values),
 
-    toggle: (id, field, match) => write(id, match, toggleStatement(resource, field, Boolean(match)), {}),
+    toggle: (id, field, match) => write(id, match, statements.toggle(field, { match: Boolean(match) }), {}),
 
     async remove(id, match) {
-      await write(id, match, removeStatement(resource, Boolean(match)), {})
+      await write(id, match, statements.remove({ match: Boolean(match) }), {})
     },
 
     async restore(id, match, key) {
       const values = { id, match: JSON.stringify(match ?? null) }
-      const statements = [restoreStatement(resource, Boolean(match)), anyStatement(resource)]
-      const work = statements.map((statement) => bound(statement, values))
-      const remember = rememberRestoreStatement(resource, Boolean(match))
+      const options = { match: Boolean(match) }
+      const work = [statements.restore(options), statements.any].map((each) => bound(each, values))
+      const remember = statements.keys.rememberRestore(options)
       const done = await once(key, [{ status: 200, id }], work, remember, values)
       if (!Array.isArray(done)) return done
       const [[restored] = [], [found] = []] = done
@@ -289,6 +257,8 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
   }
 }
 
+/** A write whatever the row's revision is. */
+const ANY = { match: false }
 const SUCCESS = { create: 201, update: 200, delete: 204 } as const
 
 function fresh(results: readonly Result[]): Done {

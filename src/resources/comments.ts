@@ -1,6 +1,5 @@
 import { text as column } from 'drizzle-orm/sqlite-core'
 import { defineResource, ownedTable, parent, title } from 'freehold'
-import * as z from 'zod'
 import { tasks } from './tasks.ts'
 
 /** What is said about a task: a child of it. */
@@ -11,7 +10,7 @@ export const comments = ownedTable('comments', {
 
 export default defineResource({
   table: comments,
-  input: z.strictObject({ body: title(2000) }),
+  input: { body: title(2000) },
   sort: ['created_at', 'updated_at'],
   search: ['body'],
 })

@@ -11,11 +11,11 @@ export const projects = ownedTable('projects', {
 
 export default defineResource({
   table: projects,
-  input: z.strictObject({
+  input: {
     name: title(100),
-    description: text(1000).nullable().optional(),
-    archived: z.boolean().optional(),
-  }),
+    description: text(1000),
+    archived: z.boolean(),
+  },
   filter: ['archived'],
   sort: ['created_at', 'updated_at', 'name'],
   search: ['name', 'description'],

@@ -1,6 +1,17 @@
 import { sql } from 'drizzle-orm'
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
-import { defineResource, id, labels, moment, NOW, ownedTable, reference, text, title } from 'freehold'
+import {
+  defineResource,
+  id,
+  instant,
+  labels,
+  moment,
+  NOW,
+  ownedTable,
+  reference,
+  text,
+  title,
+} from 'freehold'
 import * as z from 'zod'
 import { projects } from './projects.ts'
 
@@ -14,7 +25,7 @@ export const tasks = ownedTable('tasks', {
   completed: integer({ mode: 'boolean' })
     .notNull()
     .generatedAlwaysAs(sql`status = 'completed'`),
-  completed_at: column(),
+  completed_at: instant(),
   priority: column({ enum: ['low', 'medium', 'high'] })
     .notNull()
     .default('medium'),
@@ -25,16 +36,16 @@ export const tasks = ownedTable('tasks', {
 
 export default defineResource({
   table: tasks,
-  input: z.strictObject({
+  input: {
     title: title(200),
-    description: text(1000).nullable().optional(),
-    status: z.enum(tasks.status.enumValues).optional(),
-    completed: z.boolean().optional(),
-    priority: z.enum(tasks.priority.enumValues).optional(),
-    due_date: moment().nullable().optional(),
-    tags: labels(20, 50).optional(),
-    project_id: id().nullable().optional(),
-  }),
+    description: text(1000),
+    status: z.enum(tasks.status.enumValues),
+    completed: z.boolean(),
+    priority: z.enum(tasks.priority.enumValues),
+    due_date: moment(),
+    tags: labels(20, 50),
+    project_id: id(),
+  },
   check: ({ value: { status, completed }, issues }) => {
     if (status === undefined || completed === undefined || completed === (status === 'completed')) return
     issues.push({

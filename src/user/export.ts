@@ -12,7 +12,7 @@ import { memo } from '../memo.ts'
 import { TOP } from '../engine/page.ts'
 import type { Resource } from '../engine/resource.ts'
 import { decode } from '../engine/sql/rows.ts'
-import { columns } from '../engine/sql/scope.ts'
+import { isUnderLive, scopeOf } from '../engine/sql/scope.ts'
 import { bind, compileOwned, OWNER, type Statement, slot } from '../d1/statement.ts'
 
 /** How many rows one round trip fetches: what is in memory at a time. */
@@ -67,17 +67,10 @@ function sessionsOf(c: Context<App>): Part {
 
 /** The live rows of a collection whose ancestors are live. */
 function rowsStatement(resource: Resource): SQL {
-  const { table } = resource
-  return sql`SELECT ${columns(resource)} FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} < ${slot('after')}
-    AND ${reachable(resource)} ORDER BY ${table.id} DESC LIMIT ${slot('limit')}`
-}
-
-function reachable({ table, parent }: Resource): SQL {
-  const live = sql`${table.deleted_at} IS NULL`
-  if (!parent) return live
-  const above = parent.resource.table
-  return sql`${live} AND EXISTS (SELECT 1 FROM ${above}
-    WHERE ${above.user_id} = ${table.user_id} AND ${above.id} = ${parent.column} AND ${reachable(parent.resource)})`
+  const { table, parent } = resource
+  const reachable = parent ? sql` AND ${isUnderLive(table, parent)}` : sql``
+  return sql`SELECT ${scopeOf(resource).columns} FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)}
+    AND ${table.id} < ${slot('after')} AND ${table.deleted_at} IS NULL${reachable} ORDER BY ${table.id} DESC LIMIT ${slot('limit')}`
 }
 
 /** The document as text, a page of rows at a time. */

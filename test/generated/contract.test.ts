@@ -332,6 +332,32 @@ describe.each(resources)('$name', (resource) => {
     expect(await rows.all()).toEqual([row])
   })
 
+  test('a child collection is listed across its parents, newest first, and can be narrowed to one', async () => {
+    const { parent } = resource
+    const { rows, row } = await oneRow()
+    const flat = `/${resource.name}`
+    if (!parent) return expect(rows.path).toBe(flat)
+    const sibling = await collectionOf(resource, rows.user)
+    const other = await sibling.create(anyOf(leastBodyOf(resource, sibling)))
+    const foreign = await collectionOf(resource)
+    await foreign.create(anyOf(leastBodyOf(resource, foreign)))
+    const ask = async (query = '') => (await rows.user.call('GET', `${flat}${query}`)).body
+
+    expect(await ask()).toEqual({ [resource.name]: [other, row], count: 2, next_cursor: null })
+    const [under] = [`${parent.column.name}=${row[parent.column.name]}`]
+    expect(await ask(`?${under}&total=true`)).toMatchObject({ [resource.name]: [row], total: 1 })
+    const { next_cursor } = await ask('?limit=1')
+    expect((await ask(`?limit=1&cursor=${next_cursor}`))[resource.name]).toEqual([row])
+    expectProblem(await rows.user.call('GET', `${flat}?${parent.column.name}=x`), 422, [parent.column.name])
+    expectProblem(await rows.user.call('POST', flat, anyOf(leastBodyOf(resource, rows))), 405)
+    expectProblem(await rows.user.call('GET', `${flat}/${row.id}`), 404)
+
+    expect((await rows.user.call('DELETE', parentOf(rows))).status).toBe(204)
+    expect((await ask())[resource.name]).toEqual([other])
+    expect((await ask('?trashed=true'))[resource.name]).toEqual([])
+    return undefined
+  })
+
   function parentOf({ path }: Collection): string {
     return path.slice(0, path.lastIndexOf('/'))
   }

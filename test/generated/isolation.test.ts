@@ -1,9 +1,9 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { parameterOf } from '../../src/engine/query.ts'
-import { bodyOf, fieldValue, fieldsOf, moments, patchOf, type Body, type Given } from '../arbitraries.ts'
+import { bodyOf, fieldsOf, patchOf, type Body, type Given } from '../arbitraries.ts'
 import { newId, newUser, type Answer, type Json } from '../client.ts'
 import { collectionOf, resources, rowVerbsOf, type Collection } from '../collection.ts'
+import { filterValues } from '../filter-model.ts'
 
 const USERS = 3
 
@@ -104,18 +104,9 @@ describe.each(resources)('$name', (resource) => {
       yield named('sort', fc.constantFrom(...resource.sort.flatMap((name) => [name, `-${name}`])))
     }
     if (resource.search.length) yield named('q', fc.constantFrom('a', 'x', 'c', '%', '-', `' OR 1=1 --`))
-    const fields = new Map(fieldsOf(resource).map((field) => [field.name, field]))
     for (const filter of resource.filter) {
-      if (typeof filter === 'object' && !('has' in filter)) {
-        yield named(parameterOf(filter), moments)
-        continue
-      }
-      const field = fields.get(typeof filter === 'string' ? filter : filter.has)
-      const value = field ? fieldValue(field, { given }) : fc.constantFrom('a', `' OR 1=1 --`)
-      yield named(
-        parameterOf(filter),
-        value.map((one) => String(Array.isArray(one) ? (one[0] ?? '') : one)),
-      )
+      const ids = given[filter.column.name]
+      yield named(filter.parameter, ids ? ids.map(String) : filterValues(resource, filter))
     }
   }
 

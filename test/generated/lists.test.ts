@@ -1,13 +1,15 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { FilterDeclaration, Resource } from '../../src/engine/resource.ts'
-import { bodyOf, fieldsOf, moments, valueOf, type Field } from '../arbitraries.ts'
+import type { Filter } from '../../src/engine/filters.ts'
+import type { Resource } from '../../src/engine/resource.ts'
+import { bodyOf } from '../arbitraries.ts'
 import type { Json } from '../client.ts'
 import { collectionOf, expectProblem, resources, type Collection } from '../collection.ts'
+import { filterValues, passes } from '../filter-model.ts'
 
 /** What a list is asked for, apart from its page. */
 interface Wanted {
-  filters: Map<FilterDeclaration, string>
+  filters: Map<Filter, string>
   sort: string | undefined
   q: string | undefined
   trashed: boolean
@@ -32,16 +34,6 @@ function modelOf(resource: Resource, rows: readonly Json[], { filters, sort, q }
     }
     return (one.id < other.id ? -1 : 1) * direction
   })
-}
-
-function passes(filter: FilterDeclaration, value: string, row: Json): boolean {
-  if (typeof filter === 'string') return String(row[filter]) === value
-  if ('has' in filter) return row[filter.has].includes(value)
-  const moment = row['from' in filter ? filter.from : filter.upTo]
-  if (moment === null) return false
-  if ('from' in filter) return Date.parse(moment) >= Date.parse(value.toUpperCase())
-  const last = value.length === 10 ? Date.parse(value) + 86_399_999 : Date.parse(value.toUpperCase())
-  return Date.parse(moment) <= last
 }
 
 function holds(text: string | null, q: string): boolean {
@@ -73,7 +65,6 @@ function compare(one: number | number[], other: number | number[]): number {
 }
 
 describe.each(resources)('$name', (resource) => {
-  const fields = new Map(fieldsOf(resource).map((field) => [field.name, field]))
   const sorts = [undefined, ...resource.sort.flatMap((name) => [name, `-${name}`])]
 
   /** A collection with random rows, alive and in the trash, as its lists show them. */
@@ -86,22 +77,6 @@ describe.each(resources)('$name', (resource) => {
       if (at % 4 === 2) await rows.call('PUT', `/${row.id}`, bodies[at - 1])
     }
     return { rows, live: await rows.all(), trash: await rows.all('&trashed=true') }
-  }
-
-  /** Values for a filter: those of rows, so that some match, and others. */
-  function valuesOf(filter: FilterDeclaration, rows: readonly Json[]): fc.Arbitrary<string> {
-    const name = typeof filter === 'string' ? filter : 'has' in filter ? filter.has : undefined
-    const column =
-      name ??
-      (typeof filter === 'object' && 'from' in filter ? filter.from : (filter as { upTo: string }).upTo)
-    const held: string[] = rows.flatMap((row) => row[column] ?? []).map(String)
-    const other = name === undefined ? moments : otherValues(fields.get(name))
-    return held.length ? fc.oneof(fc.constantFrom(...held), fc.constantFrom(...held), other) : other
-  }
-
-  function otherValues(field: Field | undefined): fc.Arbitrary<string> {
-    const shape = field?.shape.kind === 'array' ? field.shape.items : field?.shape
-    return shape ? valueOf(shape).map(String) : fc.constant('nothing like it')
   }
 
   function searchesOf(rows: readonly Json[]): fc.Arbitrary<string> {
@@ -121,7 +96,7 @@ describe.each(resources)('$name', (resource) => {
 
   function queryOf({ filters, sort, q, trashed }: Wanted): string {
     const query = new URLSearchParams()
-    for (const [filter, value] of filters) query.set(typeof filter === 'string' ? filter : filter.as, value)
+    for (const [filter, value] of filters) query.set(filter.parameter, value)
     if (sort) query.set('sort', sort)
     if (q !== undefined) query.set('q', q)
     if (trashed) query.set('trashed', 'true')
@@ -164,10 +139,12 @@ describe.each(resources)('$name', (resource) => {
   test('every filter under every order gives the rows of the model, page by page', async () => {
     const { rows, live, trash } = await filled(1)
     expect(live.length).toBeGreaterThan(trash.length)
-    const matched = new Set<FilterDeclaration>()
+    const matched = new Set<Filter>()
     for (const [at, sort] of sorts.entries()) {
       for (const filter of [undefined, ...resource.filter]) {
-        const [value = ''] = filter ? fc.sample(valuesOf(filter, live), { numRuns: 1, seed: at }) : []
+        const [value = ''] = filter
+          ? fc.sample(filterValues(resource, filter, live), { numRuns: 1, seed: at })
+          : []
         const filters = new Map(filter ? [[filter, value]] : [])
         const wanted = { filters, sort, q: undefined, trashed: false }
         const model = modelOf(resource, live, wanted)
@@ -187,7 +164,9 @@ describe.each(resources)('$name', (resource) => {
     const several = fc
       .subarray([...resource.filter], { maxLength })
       .chain((filters) =>
-        fc.tuple(...filters.map((filter) => fc.tuple(fc.constant(filter), valuesOf(filter, all)))),
+        fc.tuple(
+          ...filters.map((filter) => fc.tuple(fc.constant(filter), filterValues(resource, filter, all))),
+        ),
       )
     const wanted: fc.Arbitrary<Wanted> = fc.record({
       filters: several.map((filters) => new Map(filters)),

@@ -1,11 +1,12 @@
 import { env } from 'cloudflare:workers'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parameterOf } from '../../src/engine/query.ts'
-import type { FilterDeclaration, Resource } from '../../src/engine/resource.ts'
+import type { Filter } from '../../src/engine/filters.ts'
+import { acrossParents, type Resource } from '../../src/engine/resource.ts'
 import { fullBodyOf, leastBodyOf, patchOf } from '../arbitraries.ts'
 import type { Json } from '../client.ts'
 import { collectionOf, resources, rowVerbsOf, type Collection } from '../collection.ts'
+import { passedBy } from '../filter-model.ts'
 import { recordedApp } from '../recorder.ts'
 
 /** A statement that was run, and the request that ran it. */
@@ -22,8 +23,17 @@ describe.each(resources)('$name', (resource) => {
   let live: Json
   let trashed: Json
 
-  async function send(method: string, suffix: string, body?: unknown, headers?: Record<string, string>) {
-    const path = `/api/me${rows.path}${suffix}`
+  const send = (method: string, suffix: string, body?: unknown, headers?: Record<string, string>) =>
+    sendTo(rows.path, method, suffix, body, headers)
+
+  async function sendTo(
+    at: string,
+    method: string,
+    suffix: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) {
+    const path = `/api/me${at}${suffix}`
     const answer = await app.fetch(method, path, body, { ...rows.user.authorization, ...headers })
     const trips = app.taken()
     expect(trips, `round trips of ${method} ${path}: ${answer.text}`).toHaveLength(1)
@@ -52,7 +62,7 @@ describe.each(resources)('$name', (resource) => {
     let deep = 0
     for (const filters of singlesAndPairs(resource.filter)) {
       const filter = filters
-        .map((one) => `&${parameterOf(one)}=${encodeURIComponent(valueOf(one, live))}`)
+        .map((one) => `&${one.parameter}=${encodeURIComponent(passedBy(one, live))}`)
         .join('')
       for (const sort of sorts) {
         for (const trash of ['', '&trashed=true']) {
@@ -76,6 +86,18 @@ describe.each(resources)('$name', (resource) => {
       }
     }
     expect(deep).toBeGreaterThan(sorts.length)
+  })
+
+  test('a list across parents reads by the owner alone, too', async () => {
+    const across = acrossParents(resource)
+    for (const one of across ? [undefined, ...across.filter] : []) {
+      const filter = one ? `&${one.parameter}=${encodeURIComponent(passedBy(one, live))}` : ''
+      for (const sort of ['', ...resource.sort.map((name) => `&sort=${name}`)]) {
+        for (const more of ['', '&trashed=true', '&total=true', ...searches(resource)]) {
+          await sendTo(`/${resource.name}`, 'GET', `?limit=1${filter}${sort}${more}`)
+        }
+      }
+    }
   })
 
   test('every other request reaches its row by the owner and the id', async () => {
@@ -143,16 +165,9 @@ function missingIndex(resource: Resource, detail: string): string | undefined {
   return `add an index to ${table ?? resource.name} on (user_id, …the columns of this request)`
 }
 
-function singlesAndPairs(filters: readonly FilterDeclaration[]): FilterDeclaration[][] {
+function singlesAndPairs(filters: readonly Filter[]): Filter[][] {
   const pairs = filters.flatMap((one, at) => filters.slice(at + 1).map((other) => [one, other]))
   return [[], ...filters.map((one) => [one]), ...pairs]
-}
-
-/** A value of a filter that the row passes. */
-function valueOf(filter: FilterDeclaration, row: Json): string {
-  if (typeof filter === 'string') return String(row[filter])
-  if ('has' in filter) return row[filter.has][0]
-  return row['from' in filter ? filter.from : filter.upTo]
 }
 
 function searches(resource: Resource, more = ''): string[] {

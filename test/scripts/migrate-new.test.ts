@@ -129,7 +129,7 @@ test('a migration is named after what it does', () => {
 
 test('a dropped column is refused until its table is named', () => {
   project.edit(projects, '  description: column(),\n', '')
-  project.edit(projects, '    description: text(1000).nullable().optional(),\n', '')
+  project.edit(projects, '    description: text(1000),\n', '')
   project.edit(projects, `['name', 'description']`, `['name']`)
   expect(project.run('migrate-new.ts', '--name', 'drop').status).toBe(1)
   expect(project.run('migrate-new.ts', '--name', 'drop', '--accept-data-loss', 'projects').status).toBe(0)

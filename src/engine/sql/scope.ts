@@ -1,48 +1,72 @@
-import { daysAgo } from '../../d1/clock.ts'
 import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import { TRASH_DAYS, type OwnedTable, type Parent, type Resource } from '../resource.ts'
+import { daysAgo } from '../../d1/clock.ts'
 import { compileOwned, list, OWNER, slot, type Statement } from '../../d1/statement.ts'
+import { memo } from '../../memo.ts'
+import { TRASH_DAYS, type OwnedTable, type Parent, type Resource } from '../resource.ts'
 
 /** Between conditions. */
 export const AND = sql` AND `
 
-/** The owner's rows of this collection: the predicate that every statement over rows starts from. */
-export function owned({ table, parent }: Resource): SQL {
+/** The predicates that every statement over a resource's rows starts from. */
+export interface RowScope {
+  /** The owner's rows of the collection. */
+  owned: SQL
+  /** {@link RowScope.owned}, outside the trash. */
+  live: SQL
+  /** {@link RowScope.owned}, in the trash. */
+  trash: SQL
+  /** {@link RowScope.owned}, live or still to be restored. */
+  restorable: SQL
+  /** The live row with the id of the placeholder `id`. */
+  one: SQL
+  /** The row is at one of the revisions of the placeholder `match`, a JSON array. */
+  matches: SQL
+  /**
+   * The columns a client sees, for SELECT and RETURNING; with their table, since SQLite takes a quoted name alone that is
+   * no column (not yet migrated, say) for a string.
+   */
+  columns: SQL
+}
+
+/** The {@link RowScope} of a resource. */
+export const scopeOf = memo((resource: Resource): RowScope => {
+  const { table, parent, across, visible } = resource
   const mine = sql`${table.user_id} = ${slot(OWNER)}`
-  if (!parent) return mine
-  return sql`${mine} AND ${parent.column} = ${slotOfAncestor(parent.column)} AND ${parentIsLive(parent)}`
-}
-
-/** {@link owned}, outside the trash. */
-export function ownedLive(resource: Resource): SQL {
-  return sql`${owned(resource)} AND ${resource.table.deleted_at} IS NULL`
-}
-
-/** {@link owned}, in the trash. */
-export function ownedTrash(resource: Resource): SQL {
-  return sql`${owned(resource)} AND ${inTrash(resource.table)}`
-}
-
-/** The one live row with the id of the placeholder `id`. */
-export function oneLive(resource: Resource): SQL {
-  return sql`${ownedLive(resource)} AND ${resource.table.id} = ${slot('id')}`
-}
+  const owned = parent
+    ? sql`${mine} AND ${parent.column} = ${slotOfAncestor(parent.column)} AND ${parentIsLive(parent)}`
+    : across
+      ? sql`${mine} AND ${isUnderLive(table, across)}`
+      : mine
+  const live = sql`${owned} AND ${table.deleted_at} IS NULL`
+  return {
+    owned,
+    live,
+    trash: sql`${owned} AND ${inTrash(table)}`,
+    restorable: sql`${owned} AND (${table.deleted_at} IS NULL OR ${inTrash(table)})`,
+    one: sql`${live} AND ${table.id} = ${slot('id')}`,
+    matches: sql`${table.revision} IN (SELECT value FROM json_each(${slot('match')}))`,
+    columns: list(visible.map((column) => sql`${column}`)),
+  }
+})
 
 /** Deleted, and not so long ago that it is as good as purged. */
-export function inTrash({ deleted_at }: OwnedTable): SQL {
+function inTrash({ deleted_at }: OwnedTable): SQL {
   return sql`${deleted_at} > ${daysAgo(TRASH_DAYS)}`
 }
 
-/** The row is at one of the revisions of the placeholder `match`, a JSON array. */
-export function isMatch({ table }: Resource): SQL {
-  return sql`${table.revision} IN (SELECT value FROM json_each(${slot('match')}))`
-}
-
-/** The row above a child collection, and every row above that one, is a live row of the owner. */
+/** The row that the path names above a child collection, and every row above that one, is a live row of the owner. */
 export function parentIsLive({ column, resource }: Parent): SQL {
   const { table } = resource
-  return sql`EXISTS (SELECT 1 FROM ${table} WHERE ${ownedLive(resource)} AND ${table.id} = ${slotOfAncestor(column)})`
+  return sql`EXISTS (SELECT 1 FROM ${table} WHERE ${scopeOf(resource).live} AND ${table.id} = ${slotOfAncestor(column)})`
+}
+
+/** The row above each row of `table`, and every row above that one, is live and of the same owner. */
+export function isUnderLive(table: OwnedTable, { column, resource }: Parent): SQL {
+  const above = resource.table
+  const further = resource.parent ? sql` AND ${isUnderLive(above, resource.parent)}` : sql``
+  return sql`EXISTS (SELECT 1 FROM ${above} WHERE ${above.user_id} = ${table.user_id} AND ${above.id} = ${column}
+    AND ${above.deleted_at} IS NULL${further})`
 }
 
 /** The placeholder for the id of a row above a child collection. */
@@ -55,21 +79,6 @@ export function ancestorSlot(column: string): string {
   return `under ${column}`
 }
 
-const compiled = new WeakMap<Resource, Map<string, Statement>>()
-
-/** The shapes a client can ask for are many but few are used: enough to keep, and a bound on what an attacker can fill. */
-const MAX_COMPILED = 500
-
-/** Compiles a statement the first time its shape is asked for in this isolate, and keeps it. */
-export function once(resource: Resource, shape: string, query: () => SQL): Statement {
-  let statements = compiled.get(resource)
-  if (!statements || statements.size >= MAX_COMPILED)
-    compiled.set(resource, (statements = new Map<string, Statement>()))
-  let statement = statements.get(shape)
-  if (!statement) statements.set(shape, (statement = compileOwned(query())))
-  return statement
-}
-
 /** The placeholder for a field's value: named apart from the engine's own, whatever the field is called. */
 export function fieldSlot(name: string) {
   return slot(fieldKey(name))
@@ -80,17 +89,18 @@ export function fieldKey(name: string): string {
   return `field ${name}`
 }
 
-/** A visible column by its name. */
-export function columnOf(resource: Resource, name: string): SQLiteColumn {
-  const column = resource.visible.find((visible) => visible.name === name)
-  if (!column) throw new Error(`${resource.name} has no column ${name}`)
-  return column
-}
+/** Clients use few of the shapes they could ask for; the cap keeps those and bounds memory under attack. */
+const MAX_SHAPES = 500
 
-/**
- * The columns a client sees, for SELECT and RETURNING; with their table, since SQLite takes a quoted name alone that is no
- * column (not yet migrated, say) for a string.
- */
-export function columns(resource: Resource): SQL {
-  return list(resource.visible.map((column) => sql`${column}`))
+/** Keeps the statements of a resource whose text depends on the request, each under the shape that decides its text. */
+export function keptByShape(): (shape: string, query: () => SQL) => Statement {
+  const kept = new Map<string, Statement>()
+  return (shape, query) => {
+    let statement = kept.get(shape)
+    if (!statement) {
+      if (kept.size >= MAX_SHAPES) kept.clear()
+      kept.set(shape, (statement = compileOwned(query())))
+    }
+    return statement
+  }
 }

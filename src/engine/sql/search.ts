@@ -39,12 +39,12 @@ export function searchValues(term: string): Values {
   return values
 }
 
-/** More letters than an alphabet has; the bound parameters of a statement stay under D1's hundred. */
-const MAX_FOLDINGS = 36
+/** How many letters of a term are folded: each costs a pass over every text that is looked through, and two bound parameters. */
+const MAX_FOLDINGS = 8
 
 /**
- * The letters of a term outside ASCII that have one capital and are its one small form, as [capital, small]. Others
- * (İ, ς, ß) are compared as they are.
+ * The first letters of a term outside ASCII that have one capital and are its one small form, as [capital, small]. Others
+ * (İ, ς, ß, and those beyond the first {@link MAX_FOLDINGS}) are compared as they are.
  */
 function foldings(term: string): [capital: string, small: string][] {
   return [...new Set(Array.from(term, smallForm))]

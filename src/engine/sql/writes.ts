@@ -1,132 +1,114 @@
-import { NOW, NOW_MS } from '../../d1/clock.ts'
 import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import { type Parent, type Reference, type Resource, type Write } from '../resource.ts'
-import {
-  columnOf,
-  columns,
-  fieldSlot,
-  isMatch,
-  once,
-  oneLive,
-  ownedLive,
-  ownedTrash,
-  parentIsLive,
-  slotOfAncestor,
-} from './scope.ts'
 import { assertion } from '../../d1/assertion.ts'
-import { OWNER, type Statement, list, slot } from '../../d1/statement.ts'
+import { NOW, NOW_MS } from '../../d1/clock.ts'
+import { compileOwned, list, OWNER, slot, type Statement } from '../../d1/statement.ts'
+import { columnOf, type Resource, type Write } from '../resource.ts'
+import { fieldSlot, keptByShape, parentIsLive, scopeOf, slotOfAncestor } from './scope.ts'
 
-/** Inserts a row with the fields sent, and defaults for the others. */
-export function createStatement(resource: Resource, sent: readonly string[]): Statement {
-  return once(resource, `create ${sent.join()}`, () => {
-    const { next } = derived(resource, fieldSlots(resource, sent), defaultOf, () => sql`NULL`)
-    const { parent } = resource
-    if (parent) next[parent.column.name] = slotOfAncestor(parent.column)
-    const own = Object.entries(next)
-    return sql`INSERT INTO ${resource.table} (id, user_id, revision, created_at, updated_at, ${list(own.map(([name]) => sql`${sql.identifier(name)}`))})
-      VALUES (${slot('id')}, ${slot(OWNER)}, ${nextRevision(resource)}, ${NOW}, ${NOW}, ${list(own.map(([, value]) => value))})
-      RETURNING ${columns(resource)}`
-  })
+/** How a write is to be made. */
+export interface WriteOptions {
+  /** Only while the row's revision is one of the placeholder `match`. */
+  match: boolean
 }
 
-/** Sets every writable field of a live row: those sent, and the others to their defaults. */
-export function replaceStatement(resource: Resource, sent: readonly string[], match: boolean): Statement {
-  return once(resource, `replace ${sent.join()} ${match}`, () => {
-    const { next } = derived(resource, fieldSlots(resource, sent), defaultOf, (column) => sql`${column}`)
-    return change(resource, next, match)
-  })
-}
+/** The statements that write a resource's rows, and the assertions that go before them. */
+export function writesOf(resource: Resource) {
+  const { table, parent } = resource
+  const { live, trash, one, matches, columns } = scopeOf(resource)
+  const kept = keptByShape()
 
-/** Sets the fields sent of a live row. */
-export function updateStatement(resource: Resource, sent: readonly string[], match: boolean): Statement {
-  return once(resource, `update ${sent.join()} ${match}`, () =>
-    patch(resource, fieldSlots(resource, sent), match),
-  )
-}
+  /** One row of the owner gets new values, a new revision and a new `updated_at`. */
+  function change(values: Record<string, SQL>, { match }: WriteOptions, among: SQL = live): SQL {
+    const sets = Object.entries(values).map(([name, value]) => sql`${sql.identifier(name)} = ${value}`)
+    const unchanged = match ? sql` AND ${matches}` : sql``
+    return sql`UPDATE ${table} SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`])}
+      WHERE ${among} AND ${table.id} = ${slot('id')}${unchanged} RETURNING ${columns}`
+  }
 
-/** Flips a boolean field of a live row. */
-export function toggleStatement(resource: Resource, field: string, match: boolean): Statement {
-  return once(resource, `toggle ${field} ${match}`, () => {
-    return patch(resource, { [field]: sql`NOT ${columnOf(resource, field)}` }, match)
-  })
-}
+  function patch(sent: Record<string, SQL>, options: WriteOptions): SQL {
+    const { next, computed } = derived(resource, sent, held, held)
+    const changed = Object.entries(next).filter(([name]) => name in sent || computed.has(name))
+    return change(Object.fromEntries(changed), options)
+  }
 
-/** Puts a live row into the trash. */
-export function removeStatement(resource: Resource, match: boolean): Statement {
-  return once(resource, `remove ${match}`, () => change(resource, { deleted_at: NOW }, match))
-}
-
-/** Takes a row out of the trash. */
-export function restoreStatement(resource: Resource, match: boolean): Statement {
-  return once(resource, `restore ${match}`, () => {
-    return change(resource, { deleted_at: sql`NULL` }, match, ownedTrash(resource))
-  })
-}
-
-/** Asserts that the parent of a row about to be created is live. */
-export function parentAssertion(resource: Resource, parent: Parent): Statement {
-  return once(resource, 'assert parent', () => assertion(parentIsLive(parent)))
-}
-
-/** Asserts that what a column is about to refer to is a live row of the owner. */
-export function referenceAssertion(resource: Resource, { column, table }: Reference): Statement {
-  return once(resource, `assert ${column.name}`, () => {
-    return assertion(sql`EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)}
-      AND ${table.id} = ${fieldSlot(column.name)} AND ${table.deleted_at} IS NULL)`)
-  })
-}
-
-/** Asserts that no row of the owner has the id. The primary key would say so too, but not of which operation of a bulk. */
-export function freeAssertion(resource: Resource): Statement {
-  return once(resource, 'assert free', () => {
-    const { table } = resource
-    return assertion(
-      sql`NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = ${slot('id')})`,
+  function sentFields(names: readonly string[]): Record<string, SQL> {
+    return Object.fromEntries(
+      names.map((name) => [name, sql`${sql.param(fieldSlot(name), columnOf(resource, name))}`]),
     )
-  })
-}
+  }
 
-/** Asserts that the row is live. */
-export function liveAssertion(resource: Resource): Statement {
-  return once(resource, 'assert live', () =>
-    assertion(sql`EXISTS (SELECT 1 FROM ${resource.table} WHERE ${oneLive(resource)})`),
-  )
-}
+  return {
+    /** Inserts a row with the fields sent, and defaults for the others. */
+    create(sent: readonly string[]): Statement {
+      return kept(`create ${sent.join()}`, () => {
+        const { next } = derived(resource, sentFields(sent), defaultOf, () => sql`NULL`)
+        if (parent) next[parent.column.name] = slotOfAncestor(parent.column)
+        const own = Object.entries(next)
+        return sql`INSERT INTO ${table} (id, user_id, revision, created_at, updated_at, ${list(own.map(([name]) => sql`${sql.identifier(name)}`))})
+          VALUES (${slot('id')}, ${slot(OWNER)}, ${nextRevision(resource)}, ${NOW}, ${NOW}, ${list(own.map(([, value]) => value))})
+          RETURNING ${columns}`
+      })
+    },
 
-/** Asserts that the live row is at the placeholder `revision`. */
-export function revisionAssertion(resource: Resource): Statement {
-  return once(resource, 'assert revision', () => {
-    const { table } = resource
-    return assertion(
-      sql`EXISTS (SELECT 1 FROM ${table} WHERE ${oneLive(resource)} AND ${table.revision} = ${slot('revision')})`,
-    )
-  })
-}
+    /** Sets every writable field of a live row: those sent, and the others to their defaults. */
+    replace(sent: readonly string[], options: WriteOptions): Statement {
+      return kept(`replace ${sent.join()} ${options.match}`, () =>
+        change(derived(resource, sentFields(sent), defaultOf, held).next, options),
+      )
+    },
 
-function patch(resource: Resource, sent: Record<string, SQL>, match: boolean): SQL {
-  const { next, computed } = derived(
-    resource,
-    sent,
-    (column) => sql`${column}`,
-    (column) => sql`${column}`,
-  )
-  const changed = Object.entries(next).filter(([name]) => name in sent || computed.has(name))
-  return change(resource, Object.fromEntries(changed), match)
-}
+    /** Sets the fields sent of a live row. */
+    update(sent: readonly string[], options: WriteOptions): Statement {
+      return kept(`update ${sent.join()} ${options.match}`, () => patch(sentFields(sent), options))
+    },
 
-/** One row of the owner gets new values, a new revision and a new `updated_at`, if its revision is an allowed one. */
-function change(
-  resource: Resource,
-  values: Record<string, SQL>,
-  match: boolean,
-  among: SQL = ownedLive(resource),
-): SQL {
-  const { table } = resource
-  const sets = Object.entries(values).map(([name, value]) => sql`${sql.identifier(name)} = ${value}`)
-  const unchanged = match ? sql` AND ${isMatch(resource)}` : sql``
-  return sql`UPDATE ${table} SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`])}
-    WHERE ${among} AND ${table.id} = ${slot('id')}${unchanged} RETURNING ${columns(resource)}`
+    /** Flips a boolean field of a live row. */
+    toggle(field: string, options: WriteOptions): Statement {
+      return kept(`toggle ${field} ${options.match}`, () =>
+        patch({ [field]: sql`NOT ${columnOf(resource, field)}` }, options),
+      )
+    },
+
+    /** Puts a live row into the trash. */
+    remove(options: WriteOptions): Statement {
+      return kept(`remove ${options.match}`, () => change({ deleted_at: NOW }, options))
+    },
+
+    /** Takes a row out of the trash. */
+    restore(options: WriteOptions): Statement {
+      return kept(`restore ${options.match}`, () => change({ deleted_at: sql`NULL` }, options, trash))
+    },
+
+    /** Asserts that every row above this collection is live; absent where nothing is above. */
+    assertParent: parent && compileOwned(assertion(parentIsLive(parent))),
+
+    /** For each reference, asserts that what it is about to refer to is a live row of the owner. */
+    assertReferences: resource.references.map(({ column, table: target }) => ({
+      name: column.name,
+      statement: compileOwned(
+        assertion(sql`EXISTS (SELECT 1 FROM ${target} WHERE ${target.user_id} = ${slot(OWNER)}
+          AND ${target.id} = ${fieldSlot(column.name)} AND ${target.deleted_at} IS NULL)`),
+      ),
+    })),
+
+    /** Asserts that no row of the owner has the id. The primary key would say so too, but not of which operation of a bulk. */
+    assertFree: compileOwned(
+      assertion(
+        sql`NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = ${slot('id')})`,
+      ),
+    ),
+
+    /** Asserts that the row is live. */
+    assertLive: compileOwned(assertion(sql`EXISTS (SELECT 1 FROM ${table} WHERE ${one})`)),
+
+    /** Asserts that the live row is at the placeholder `revision`. */
+    assertRevision: compileOwned(
+      assertion(
+        sql`EXISTS (SELECT 1 FROM ${table} WHERE ${one} AND ${table.revision} = ${slot('revision')})`,
+      ),
+    ),
+  }
 }
 
 /**
@@ -143,12 +125,12 @@ function derived(
   resource: Resource,
   sent: Record<string, SQL>,
   kept: (column: SQLiteColumn) => SQL,
-  held: (column: SQLiteColumn) => SQL,
+  before: (column: SQLiteColumn) => SQL,
 ): { next: Record<string, SQL>; computed: ReadonlySet<string> } {
   const row: Write['row'] = {}
   const next: Write['next'] = {}
   for (const column of resource.visible) {
-    row[column.name] = held(column)
+    row[column.name] = before(column)
     if (column.name in resource.derive || (resource.writable.has(column.name) && !column.generated)) {
       next[column.name] = sent[column.name] ?? kept(column)
     }
@@ -158,10 +140,9 @@ function derived(
   return { next, computed: new Set(computed.map(([name]) => name)) }
 }
 
-function fieldSlots(resource: Resource, sent: readonly string[]): Record<string, SQL> {
-  return Object.fromEntries(
-    sent.map((name) => [name, sql`${sql.param(fieldSlot(name), columnOf(resource, name))}`]),
-  )
+/** What the row holds before the statement. */
+function held(column: SQLiteColumn): SQL {
+  return sql`${column}`
 }
 
 function defaultOf(column: SQLiteColumn): SQL {
