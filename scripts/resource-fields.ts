@@ -50,18 +50,24 @@ export const types: readonly Type[] = [
     filter: '`name` without its s',
   },
   {
-    syntax: 'tasks?',
+    syntax: 'tasks',
     column: 'text, foreign key',
     input: 'id()',
-    json: 'id of a task or null',
+    json: 'id of a task',
     filter: '`name_id`',
   },
 ]
 
 const SPEC = /^([a-z][a-z0-9_]*):([a-z][a-z0-9_]*)(?:\(([^)]*)\))?(\?)?(?:=(.+))?$/
 
+/** What a field is read among: the variable of its own table, and those of the tables it can refer to. */
+export interface Tables {
+  own: string
+  others: ReadonlyMap<string, string>
+}
+
 /** Reads `name:type(arguments)?=default`. Throws a sentence that says what is wrong with it. */
-export function parseField(spec: string, collections: ReadonlyMap<string, string>): Field {
+export function parseField(spec: string, { own, others }: Tables): Field {
   const [, name = '', type = '', args, optional, initial] = SPEC.exec(spec) ?? []
   if (!name)
     throw new Error(
@@ -74,7 +80,7 @@ export function parseField(spec: string, collections: ReadonlyMap<string, string
   const build = (column: string, input: string, value?: string, rest: Partial<Field> = {}): Field => ({
     name,
     column: optional ? column : `${column}.notNull()${value === undefined ? '' : `.default(${value})`}`,
-    input: optional ? `${input}.nullable().optional()` : value === undefined ? input : `${input}.optional()`,
+    input,
     sortable: false,
     searchable: false,
     ...rest,
@@ -128,7 +134,7 @@ export function parseField(spec: string, collections: ReadonlyMap<string, string
       if (initial !== undefined && !values.includes(initial))
         throw fault('its default is not one of its values')
       const list = values.map((value) => `'${value}'`).join(', ')
-      return build(`column({ enum: [${list}] })`, `z.enum([${list}])`, quoted, {
+      return build(`column({ enum: [${list}] })`, `z.enum(${own}.${name}.enumValues)`, quoted, {
         filter: `'${name}'`,
         sortable: true,
       })
@@ -139,10 +145,9 @@ export function parseField(spec: string, collections: ReadonlyMap<string, string
       return build(`column({ mode: 'json' }).$type<string[]>()`, 'labels(20, 50)', '[]', { filter })
     }
     default: {
-      const table = collections.get(type)
+      const table = others.get(type)
       if (!table) throw fault(`there is no type or resource named ${type}`)
-      if (!optional)
-        throw fault('a reference must be optional (?): it becomes null when what it names is purged')
+      if (initial !== undefined) throw fault('a reference has no default')
       const column = name.endsWith('_id') ? name : `${name}_id`
       const field = build(`reference(${table})`, 'id()', undefined, { filter: `'${column}'`, refersTo: type })
       return { ...field, name: column }

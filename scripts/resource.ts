@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
+import * as freehold from 'freehold'
 import { ownedTable, type Resource } from '../src/engine/resource.ts'
 import { declarationsOf, writeIndex } from './declarations.ts'
 import { engine, root } from './project.ts'
 import { parseField, types, type Field } from './resource-fields.ts'
+import { recordedTables } from './schema.ts'
 
 const folder = join(root, 'src', 'resources')
 const migrations = join(root, 'migrations')
@@ -27,18 +29,15 @@ A field is required unless it has ? (null when left out) or =default. Quote what
   type          column              JSON                    filters by
 ${types.map(({ syntax, column, json, filter }) => `  ${syntax.padEnd(14)}${column.padEnd(20)}${json.padEnd(24)}${filter}`).join('\n')}`
 
-/** Paths, keys of a list and tables that are not free. */
+/** What the API says itself: words of its paths, and the keys beside a collection's in a list and in an export. */
 const RESERVED = new Set(
-  'changes events export bulk restore complete count total next_cursor assertion users sessions account exported_at index'.split(
-    ' ',
-  ),
+  (
+    'me v1 auth admin teams invitations changes events export bulk restore complete ' +
+    'count total next_cursor user_id exported_at account sessions index assertion d1_migrations'
+  ).split(' '),
 )
-/** What a generated file already calls something else. */
-const IMPORTED = new Set(
-  'column defineResource id integer labels moment ownedTable parent real reference sql text title z'.split(
-    ' ',
-  ),
-)
+/** What the files of declarations call something else: a resource of such a name gets another variable. */
+const TAKEN = new Set([...Object.keys(freehold), 'column', 'integer', 'real', 'sql', 'z'])
 /** Query parameters that every list has. */
 const PARAMETERS = new Set(['limit', 'cursor', 'offset', 'sort', 'q', 'trashed', 'total'])
 const WORDS = new Set(
@@ -139,18 +138,19 @@ function find(name: string): Resource {
 function declaration(name: string, specs: readonly string[]): string {
   if (!/^[a-z][a-z0-9_]{1,39}$/.test(name))
     throw new Error(`${name || 'Nothing'} cannot be a resource's name: 2–40 of a–z, 0–9 and _.`)
-  if (RESERVED.has(name) || WORDS.has(name) || IMPORTED.has(name) || /^sqlite_|_(revision|trash)$/.test(name))
+  if (RESERVED.has(name) || WORDS.has(name) || /^sqlite_|_(revision|trash)$/.test(name))
     throw new Error(`${name} is a reserved name.`)
+  if (name in recordedTables(join(engine, 'src', 'schema')))
+    throw new Error(`There is a table named ${name} already.`)
   if (resources.some((resource) => resource.name === name) || existsSync(join(folder, `${name}.ts`))) {
     throw new Error(`There is a resource named ${name} already.`)
   }
-  if (options.singular !== undefined && !/^[a-z][a-z0-9_]{0,39}$/.test(options.singular)) {
+  if (options.singular !== undefined && !/^(?!(id|status)$)[a-z][a-z0-9_]{0,39}$/.test(options.singular)) {
     throw new Error(`${options.singular} cannot name one row.`)
   }
   const above = options.under === undefined ? undefined : find(options.under)
-  const fields = specs.map((spec) =>
-    parseField(spec, new Map(resources.map((each) => [each.name, variable(each.name)]))),
-  )
+  const others = new Map(resources.map((each) => [each.name, variable(each.name)]))
+  const fields = specs.map((spec) => parseField(spec, { own: variable(name), others }))
   if (!fields.length) throw new Error('A resource needs at least one field.')
   refuseClashes(fields, above && `${above.singular}_id`)
   return sourceOf(name, fields, above)
@@ -193,7 +193,7 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
   return [
     builders.length && `import { ${builders.join(', ')} } from 'drizzle-orm/sqlite-core'`,
     `import { ${['defineResource', 'ownedTable', ...relations, ...helpers].toSorted().join(', ')} } from 'freehold'`,
-    `import * as z from 'zod'`,
+    uses('z.\\w+') && `import * as z from 'zod'`,
     ...targets.map((target) => `import { ${variable(target)} } from './${target}.ts'`),
     '',
     `export const ${variable(name)} = ownedTable('${name}', {`,
@@ -204,7 +204,7 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
     'export default defineResource({',
     `table: ${variable(name)},`,
     options.singular && `singular: '${options.singular}',`,
-    `input: z.strictObject({ ${fields.map((field) => `${field.name}: ${field.input}`).join(', ')} }),`,
+    `input: { ${fields.map((field) => `${field.name}: ${field.input}`).join(', ')} },`,
     filters.length && `filter: [${filters.join(', ')}],`,
     `sort: [${quoted(sorts)}],`,
     searched.length && `search: [${quoted(searched)}],`,
@@ -219,7 +219,8 @@ function quoted(names: readonly string[]): string {
   return names.map((name) => `'${name}'`).join(', ')
 }
 
-/** A table's name as a TypeScript variable: work_items → workItems. */
+/** A table's name as a TypeScript variable: work_items → workItems, labels → labelsTable. */
 function variable(name: string): string {
-  return name.replaceAll(/_+(\w)/g, (_, letter: string) => letter.toUpperCase())
+  const camel = name.replaceAll(/_+(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return TAKEN.has(camel) ? `${camel}Table` : camel
 }

@@ -39,6 +39,22 @@ test('--dry-run prints what it would write, and writes nothing', () => {
   expect(project.state()).toBe(before)
 })
 
+test('a resource may be called what a helper is called, and be referred to', () => {
+  const names = ['labels', 'text', 'title', 'moment', 'sql', 'column']
+  for (const name of names) {
+    const { status, output } = project.run('resource.ts', name, 'title:string', 'labels:list', '--dry-run')
+    expect([name, status, output]).toEqual([
+      name,
+      0,
+      expect.stringContaining(`const ${name}Table = ownedTable('${name}'`),
+    ])
+  }
+  expect(project.run('resource.ts', 'labels', 'title:string', 'labels:list').status).toBe(0)
+  const second = project.run('resource.ts', 'text', 'first:labels', 'moment:date', '--under', 'labels')
+  expect([second.status, second.output]).toEqual([0, expect.stringContaining('/labels/{label_id}/text')])
+  expect(project.read('src/resources/text.ts')).toContain('label_id: parent(labelsTable)')
+})
+
 test('what cannot be a resource is refused with a reason, and nothing is written', () => {
   const before = project.state()
   const refused: [reason: string, ...args: string[]][] = [
@@ -55,7 +71,9 @@ test('what cannot be a resource is refused with a reason, and nothing is written
     ['has that already', 'walruses', 'task_id:text', '--under', 'tasks'],
     ['parameter limit', 'walruses', 'limit:boolean'],
     ['parameter tag', 'walruses', 'tag:boolean', 'tags:list'],
-    ['must be optional', 'walruses', 'p:projects'],
+    ['has no default', 'walruses', 'p:projects=x'],
+    ['table named', 'idempotency_keys', 'a:text'],
+    ['cannot name', 'walruses', 'a:text', '--singular', 'status'],
     ['enum lists', 'walruses', 'a:enum()'],
     ['not one of', 'walruses', 'a:enum(x,y)=z'],
     ['not an integer', 'walruses', 'a:integer=x'],
