@@ -95,7 +95,7 @@ export const problemTypes = {
   cursor_expired: [
     410,
     'Cursor expired',
-    'The cursor is older than the trash is kept. Start again without one.',
+    'The cursor is older than the trash is kept, or the fields of the rows have changed since. Start again without one.',
   ],
   stale_revision: [
     412,

@@ -260,6 +260,29 @@ describe('the cursor of changes', () => {
     expectProblem(await user.call('GET', `/tasks?cursor=${cursor}`), 422, ['cursor'])
   })
 
+  test('is a 410 once the fields of a collection it has rows of are others, and good again when they are back', async () => {
+    const user = await newUser()
+    await made(user, '/projects', { name: 'Seen' })
+    const ask = (declared: typeof resources, cursor = '') =>
+      recordedApp(createApp(declared, [])).fetch(
+        'GET',
+        `/api/me/changes${cursor && `?cursor=${cursor}`}`,
+        undefined,
+        user.authorization,
+      )
+    const reshaped = (name: string) =>
+      resources.map((one) => (one.name === name ? { ...one, visible: one.visible.slice(0, -1) } : one))
+    const { cursor } = (await ask(resources)).body
+    expect((await ask(reshaped('tasks'), cursor)).status).toBe(200)
+    const answer = await ask(reshaped('projects'), cursor)
+    expectProblem(answer, 410)
+    expect(problemOf(answer)[1]).toBe('cursor_expired')
+    const whole = read(cursor)
+    const unshaped = whole.seen.map(({ collection, revision }: Json) => ({ collection, revision }))
+    expectProblem(await ask(resources, write({ ...whole, seen: unshaped })), 410)
+    expect((await ask(resources, cursor)).status).toBe(200)
+  })
+
   test('works for 30 days after the last complete sync, then it is a 410', async () => {
     const user = await newUser()
     const task = await made(user, '/tasks', { title: 'One' })

@@ -8,7 +8,7 @@ import { otherMethods } from '../http/methods.ts'
 import { validQuery } from '../http/validators.ts'
 import { memo } from '../memo.ts'
 import { Problem } from '../problems.ts'
-import { digits } from '../engine/query.ts'
+import { digits, fingerprint } from '../engine/query.ts'
 import { TRASH_DAYS, type Resource } from '../engine/resource.ts'
 import { decode } from '../engine/sql/rows.ts'
 import { bind, compileOwned, OWNER, type Values, list, slot } from '../d1/statement.ts'
@@ -26,13 +26,16 @@ const query = z.lazy(() =>
 )
 
 /**
- * How far a client has come: the last revision it knows of each collection, and when it last knew everything, in
- * milliseconds since 1970. Deletions before that may be purged by now once it is too long ago.
+ * How far a client has come: the last revision it knows of each collection, with the shape that its rows had then, and
+ * when it last knew everything, in milliseconds since 1970. Deletions before that may be purged by now once it is too
+ * long ago.
  */
 const position = z.lazy(() =>
   z.strictObject({
     at: z.int(),
-    seen: z.array(z.strictObject({ collection: z.string(), revision: z.int() })),
+    seen: z.array(
+      z.strictObject({ collection: z.string(), revision: z.int(), shape: z.string().optional() }),
+    ),
   }),
 )
 type Position = z.output<typeof position>
@@ -43,13 +46,15 @@ type Position = z.output<typeof position>
  */
 export function changesFor(resources: readonly Resource[]): Hono<App> {
   const changes = new Hono<App>()
+  const shapes = memo(() => new Map(resources.map((resource) => [resource.name, shapeOf(resource)])))
   const statement = memo(() => compileOwned(changesStatement(resources)))
 
   changes.get('/', validQuery(query), async (c) => {
     const { cursor, limit } = c.req.valid('query')
     const now = Date.now()
     const since = cursor === undefined ? { at: now, seen: [] } : decodeCursor(cursor)
-    if (since.at < now - TRASH_DAYS * 86_400_000) throw new Problem('cursor_expired')
+    const expired = since.at < now - TRASH_DAYS * 86_400_000
+    if (expired || since.seen.some((one) => isReshaped(one, shapes()))) throw new Problem('cursor_expired')
     const values: Values = { [OWNER]: c.get('owner'), limit: limit + 1 }
     const seen = new Map(since.seen.map(({ collection, revision }) => [collection, revision]))
     for (const { name } of resources) values[`after ${name}`] = seen.get(name) ?? 0
@@ -60,13 +65,36 @@ export function changesFor(resources: readonly Resource[]): Hono<App> {
     // A deletion that this client has not seen yet may be as old as its last complete sync, so only that moves the date.
     const next = encodeOpaque({
       at: more ? since.at : now,
-      seen: Array.from(seen, ([collection, revision]) => ({ collection, revision })),
+      seen: Array.from(seen, ([collection, revision]) => {
+        const shape = shapes().get(collection)
+        return { collection, revision, ...(shape !== undefined && { shape }) }
+      }),
     })
     return c.json({ changes: entries, cursor: next, has_more: more })
   })
 
   otherMethods(changes, '/')
   return changes
+}
+
+/** What tells the rows of a resource, as a client sees them, from those before or after a change of its columns. */
+function shapeOf({ visible }: Resource): string {
+  const columns = visible.map((column) => [
+    column.name,
+    column.getSQLType(),
+    column.dataType,
+    column.enumValues,
+    column.notNull,
+  ])
+  return fingerprint(columns)
+}
+
+/** A copy with rows of another shape than they have now has to start again. A collection that is gone changes nothing. */
+function isReshaped(
+  { collection, shape }: Position['seen'][number],
+  shapes: ReadonlyMap<string, string>,
+): boolean {
+  return shapes.has(collection) && shapes.get(collection) !== shape
 }
 
 /**
