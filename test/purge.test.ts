@@ -4,6 +4,8 @@ import { decodeJwt } from 'jose'
 import { expect, test, vi } from 'vitest'
 import worker from '../src/index.ts'
 import { newAccount, newLogin } from './account.ts'
+import { resources } from '../src/resources/index.ts'
+import { purge } from '../src/user/purge.ts'
 import { newUser } from './client.ts'
 
 async function purgeAfter(days: number) {
@@ -70,6 +72,44 @@ test('deleting a project leaves its tasks; purging it clears their reference, ea
   const revisions: number[] = after.tasks.map((task: { revision: number }) => task.revision)
   expect(new Set(revisions).size).toBe(3)
   expect(Math.min(...revisions)).toBeGreaterThan(Math.max(...tasks.map(({ body }) => body.revision)))
+})
+
+test('one run purges all that has expired, whoever it belongs to and however much one user left', async () => {
+  const users = [await newUser(), await newUser()] as const
+  const [hoarder, other] = users
+  await env.DB.prepare(
+    `INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at, deleted_at)
+     WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 699)
+     SELECT printf('019a0000-0000-7000-8000-%012x', n), ?, 'old', '[]', n + 1, 'then', 'then', '2020-01-01T00:00:00.000Z' FROM numbers`,
+  )
+    .bind(hoarder.id)
+    .run()
+  const { body: task } = await other.call('POST', '/tasks', { title: 'old' })
+  await other.call('DELETE', `/tasks/${task.id}`)
+  await purgeAfter(30)
+  for (const { id } of users) expect(await stored(id)).toEqual([])
+})
+
+test('every user has a turn before the one with the oldest rows is done', async () => {
+  const [hoarder, other] = [await newUser(), await newUser()]
+  await env.DB.prepare(
+    `INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at, deleted_at)
+     WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 299)
+     SELECT printf('019a0000-0000-7000-8000-%012x', n), ?, 'old', '[]', n + 1, 'then', 'then', '2020-01-01T00:00:00.000Z' FROM numbers`,
+  )
+    .bind(hoarder.id)
+    .run()
+  const { body: task } = await other.call('POST', '/tasks', { title: 'less old' })
+  await other.call('DELETE', `/tasks/${task.id}`)
+  await env.DB.prepare(`UPDATE tasks SET deleted_at = '2021-01-01T00:00:00.000Z' WHERE user_id = ?`)
+    .bind(other.id)
+    .run()
+  // Without any time there is one step of each.
+  await purge(resources, env, 0)
+  expect(await stored(other.id)).toEqual([])
+  expect((await stored(hoarder.id)).length).toBeGreaterThan(0)
+  await purge(resources, env)
+  expect(await stored(hoarder.id)).toEqual([])
 })
 
 test('a purge of nothing reads nothing of the live rows, however many there are', async () => {

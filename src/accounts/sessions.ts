@@ -108,12 +108,12 @@ export const sessionsStatement =
   compileOwned(sql`SELECT id, created_at, last_used_at, expires_at, user_agent FROM ${sessions}
     WHERE ${mine} AND ${sessions.ends_at} > ${NOW} AND id < ${slot('after')} ORDER BY id DESC LIMIT ${slot('limit')}`)
 
-/** How many dead sessions one run of the cron trigger deletes; the next run goes on. */
-const PURGED = 10_000
+/** How many dead sessions one statement deletes. */
+const PURGED = 1_000
 
-/** Deletes the rows of sessions, of every user, that have expired. */
+/** Deletes sessions, of every user, that have expired. Returns something for each of them. */
 export const purgeSessionsStatement = compileUnscoped(sql`DELETE FROM ${sessions} WHERE (user_id, id) IN (
-    SELECT user_id, id FROM ${sessions} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))})`)
+    SELECT user_id, id FROM ${sessions} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))}) RETURNING 1 AS purged`)
 
 /** A row of {@link sessions} as a client sees it, whose own session is `current`. */
 export function sessionOf(row: Row, current: string | undefined): Session {

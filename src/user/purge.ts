@@ -1,121 +1,218 @@
-import { NOW, NOW_MS } from '../d1/clock.ts'
 import { sql, type SQL } from 'drizzle-orm'
-import { noCost, openDatabase, type Written } from '../d1/database.ts'
-import type { Bindings } from '../config.ts'
-import { announceWritten } from '../live/announce.ts'
-import { log } from '../log.ts'
 import { purgeActivityStatement } from '../accounts/activity.ts'
 import { purgeGuessesStatement, purgeNobodyStatement } from '../accounts/guesses.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
+import type { Bindings } from '../config.ts'
+import { NOW, NOW_MS } from '../d1/clock.ts'
+import { noCost, openDatabase, type Database, type Row } from '../d1/database.ts'
+import { bind, compileUnscoped, type Statement } from '../d1/statement.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
-import { Problem } from '../problems.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
-import { bind, compileUnscoped } from '../d1/statement.ts'
+import { announceWritten } from '../live/announce.ts'
+import { log } from '../log.ts'
+import { Problem } from '../problems.ts'
 
-/** How many rows of a resource's trash one run purges, so that its work is bounded; the next run goes on. */
-const BATCH = 200
+/** How many rows of a resource's trash one step purges: few enough that no request waits long for it. */
+const STEP = 200
+/** Among how many of the oldest expired rows a step chooses, so that every user has a turn. */
+const WINDOW = 5_000
+/** How long one run works, in milliseconds. The next run continues. */
+const BUDGET = 120_000
 
-/** What is forgotten after its time, whoever it is about. */
-const CHORES = [
-  forgetStatement,
-  purgeSessionsStatement,
-  forgetTicketsStatement,
-  purgeActivityStatement,
-  purgeGuessesStatement,
-  purgeNobodyStatement,
-]
+/** What is forgotten after its time, whoever it is about: each deletes some, and returns something for what it deletes. */
+const CHORES = {
+  idempotency_keys: forgetStatement,
+  sessions: purgeSessionsStatement,
+  tickets: forgetTicketsStatement,
+  activity: purgeActivityStatement,
+  guesses: purgeGuessesStatement,
+  nobody: purgeNobodyStatement,
+}
+
+/** Something to delete, a step at a time. */
+interface Sweep {
+  name: string
+  /** Does one step and resolves to whether there may be more. */
+  step(database: Database): Promise<boolean>
+}
 
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
- * reference to either, which becomes null. One batch per resource, so nobody sees half of it. Then forgets the
- * Idempotency-Keys that are too old to be replayed, the sessions that have ended and the accounts' history, and tells the
- * live connections of the owners. Run by the cron trigger.
+ * reference to either, which becomes null. A row that requires a reference goes into the trash, so that sync tells it,
+ * and what it refers to waits for it. Also the Idempotency-Keys that are too old to be replayed, the sessions and
+ * tickets that have ended and the accounts' history. Works in turns, a step of each, until all is done or `budget` milliseconds have passed, and
+ * tells the live connections of the owners. Run by the cron trigger.
  */
-export async function purge(resources: readonly Resource[], env: Bindings): Promise<void> {
+export async function purge(resources: readonly Resource[], env: Bindings, budget = BUDGET): Promise<void> {
   const cost = noCost()
-  const database = openDatabase(env.DB, cost)
+  const started = Date.now()
+  let sweeps: readonly Sweep[] = [
+    ...resources.map((resource) => trashSweep(resources, resource)),
+    ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),
+  ]
+  do {
+    const unfinished: Sweep[] = []
+    // One for each round: it keeps what was written until that is announced.
+    const database = openDatabase(env.DB, cost)
+    for (const sweep of sweeps) {
+      try {
+        if (await sweep.step(database)) unfinished.push(sweep)
+      } catch (error) {
+        // The next run tries again; what one is stuck on must not keep the others.
+        const problem = error instanceof Problem ? error.type : 'unknown'
+        log('error', { event: 'purge_failed', sweep: sweep.name, error: problem })
+      }
+    }
+    await announceWritten(env, database.written())
+    sweeps = unfinished
+  } while (sweeps.length && Date.now() - started < budget)
+  log('info', {
+    event: 'purge',
+    unfinished: sweeps.map(({ name }) => name),
+    rows_read: cost.rowsRead,
+    rows_written: cost.rowsWritten,
+    db_ms: cost.ms,
+  })
+}
+
+/** Runs a statement until it returns nothing for what it deletes. */
+function choreSweep(name: string, statement: Statement): Sweep {
+  return {
+    name,
+    async step(database) {
+      const [deleted = []] = await database.batch([bind(statement, {})])
+      return deleted.length > 0
+    },
+  }
+}
+
+/** Purges the expired rows of a resource. Each step is one batch, so nobody sees half of it. */
+function trashSweep(resources: readonly Resource[], resource: Resource): Sweep {
+  const { table } = resource
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
   const expired = new Date(Date.now() - TRASH_DAYS * 86_400_000).toISOString()
-  const sweeps = resources.map((resource) => {
-    const rows = expiredRows(resource)
-    const touched = touchedBy(resources, resource)
-    const statements = removal(resources, resource, rows)
-    // Before the last statement, which removes what `rows` finds the owners by.
-    statements.splice(-1, 0, ...touched.map((one) => newestRevisions(one, rows)))
-    return { statements: statements.map(compileUnscoped), touched }
-  })
-  const chores = CHORES.map((statement) => ({ statements: [statement], touched: [] }))
-  const written: Written[] = []
-  for (const { statements, touched } of [...sweeps, ...chores]) {
-    try {
-      const results = await database.batch(statements.map((statement) => bind(statement, { expired })))
-      const newest = results.slice(-1 - touched.length, -1)
-      newest.forEach((rows, at) => written.push({ verb: 'DELETE', table: touched[at]?.name ?? '', rows }))
-    } catch (error) {
-      // The next run tries again; what one resource is stuck on must not keep the others.
-      log('error', { event: 'purge_failed', error: error instanceof Problem ? error.type : 'unknown' })
-    }
-  }
-  await announceWritten(env, written)
-  log('info', { event: 'purge', rows_read: cost.rowsRead, rows_written: cost.rowsWritten, db_ms: cost.ms })
-}
-
-function expiredRows({ table }: Resource): SQL {
-  return sql`SELECT ${table.user_id}, ${table.id} FROM ${table}
-    WHERE ${table.deleted_at} <= ${sql.placeholder('expired')} ORDER BY ${table.deleted_at} LIMIT ${sql.raw(String(BATCH))}`
-}
-
-/** The collections in which removing rows of a resource changes something: it, those under it, and those that refer to either. */
-function touchedBy(resources: readonly Resource[], resource: Resource): Resource[] {
-  const removed = [resource]
-  for (const above of removed) removed.push(...resources.filter(({ parent }) => parent?.resource === above))
-  const referring = resources.filter(({ references }) =>
-    references.some(({ table }) => removed.some((one) => one.table === table)),
+  const dependents = dependentsOf(resources, resource, CHOSEN)
+  const requiring = dependents.filter(({ required }) => required)
+  const choice = compileUnscoped(expiredRows(resource))
+  const holding = requiring.map(({ resource: { table: held }, rows }) =>
+    compileUnscoped(sql`SELECT DISTINCT gone.user_id, gone.root AS id FROM (${rows}) AS gone JOIN ${held}
+      ON ${held.user_id} = gone.user_id AND ${held.id} = gone.id
+      WHERE ${held.deleted_at} IS NULL OR ${held.deleted_at} > ${sql.placeholder('expired')}`),
   )
-  return [...new Set([...removed, ...referring])]
+  const postponing = [
+    ...requiring.map(({ resource: held, rows }) =>
+      change(held, liveAmong(held, rows), sql`deleted_at = ${NOW}`),
+    ),
+    sql`UPDATE ${table} SET deleted_at = ${NOW} WHERE (user_id, id) IN (SELECT user_id, id FROM (${CHOSEN}))`,
+  ].map(compileUnscoped)
+  const removing = [...dependents, { resource, rows: CHOSEN }]
+    .flatMap((each) => removal(resources, each.resource, each.rows))
+    .map(compileUnscoped)
+
+  const run = (database: Database, statements: readonly Statement[], rows: readonly Row[]) => {
+    const chosen = JSON.stringify(rows.map(({ user_id, id }) => [user_id, id]))
+    return database.batch(statements.map((statement) => bind(statement, { chosen, expired })))
+  }
+
+  return {
+    name: resource.name,
+    async step(database) {
+      const [rows = []] = await database.batch([bind(choice, { expired })], { repeatable: true })
+      if (!rows.length) return false
+      const held = holding.length ? (await run(database, holding, rows)).flat() : []
+      if (held.length) await run(database, postponing, held)
+      const waiting = new Set(held.map(keyOf))
+      const free = rows.filter((row) => !waiting.has(keyOf(row)))
+      if (free.length) await run(database, removing, free)
+      return true
+    },
+  }
 }
 
-/** The last revision that each owner of `rows` has in a collection; a seek for each row. */
-function newestRevisions({ table }: Resource, rows: SQL): SQL {
-  return sql`SELECT DISTINCT user_id, (SELECT max(revision) FROM ${table} WHERE ${table.user_id} = expired.user_id) AS revision
-    FROM (${rows}) AS expired`
+function keyOf({ user_id, id }: Row): string {
+  return `${String(user_id)} ${String(id)}`
+}
+
+/** The rows that a step works on, each the root of what depends on it. */
+const CHOSEN = sql`SELECT value ->> 0 AS user_id, value ->> 1 AS id, value ->> 1 AS root
+  FROM json_each(${sql.placeholder('chosen')})`
+
+/** The oldest expired rows, of each user the first one before of any the second. */
+function expiredRows({ table }: Resource): SQL {
+  return sql`SELECT user_id, id FROM (
+      SELECT user_id, id, deleted_at, row_number() OVER (PARTITION BY user_id ORDER BY deleted_at, id) AS turn FROM (
+        SELECT ${table.user_id}, ${table.id}, ${table.deleted_at} FROM ${table}
+        WHERE ${table.deleted_at} <= ${sql.placeholder('expired')} ORDER BY ${table.deleted_at} LIMIT ${sql.raw(String(WINDOW))})
+    ) ORDER BY turn, deleted_at, id LIMIT ${sql.raw(String(STEP))}`
+}
+
+/** Rows that cannot be without others. */
+interface Dependents {
+  resource: Resource
+  /** A query for their user_id and id, and the id of the row at the root as `root`. */
+  rows: SQL
+  /** Whether they refer to a row that they require, rather than being under one. */
+  required: boolean
+}
+
+/** What goes with `rows` (a query like {@link Dependents.rows}), the deepest first. A table refers only to earlier ones. */
+function dependentsOf(resources: readonly Resource[], resource: Resource, rows: SQL): Dependents[] {
+  return resources.flatMap((each) => {
+    const { table, parent, references } = each
+    const under = parent?.resource === resource ? [{ column: parent.column, required: false }] : []
+    const requiring = references
+      .filter((reference) => reference.table === resource.table && reference.column.notNull)
+      .map(({ column }) => ({ column, required: true }))
+    return [...under, ...requiring].flatMap(({ column, required }) => {
+      const found = pointingAt({ column, table }, rows)
+      return [...dependentsOf(resources, each, found), { resource: each, rows: found, required }]
+    })
+  })
 }
 
 /**
- * The statements that remove `rows` (a query for their user_id and id), the rows that depend on them first. Explicit
- * rather than ON DELETE: a composite key cannot be set to null in part, a cascade would go unseen by sync, and on D1
- * rebuilding a table in a migration fires it.
+ * Deletes `rows`, and clears the references to them. Explicit rather than ON DELETE: a composite key cannot be set to
+ * null in part, a cascade would go unseen by sync, and on D1 rebuilding a table in a migration fires it.
  */
-function removal(resources: readonly Resource[], resource: Resource, rows: SQL): SQL[] {
-  const children = resources.flatMap((child) =>
-    child.parent?.resource === resource
-      ? removal(resources, child, pointingAt({ column: child.parent.column, table: child.table }, rows))
-      : [],
+function removal(resources: readonly Resource[], { table }: Resource, rows: SQL): SQL[] {
+  const clearings = resources.flatMap((each) =>
+    each.references
+      .filter((reference) => reference.table === table && !reference.column.notNull)
+      .map(({ column }) =>
+        change(
+          each,
+          pointingAt({ column, table: each.table }, rows),
+          sql`${sql.identifier(column.name)} = NULL`,
+        ),
+      ),
   )
-  const clearings = resources.flatMap(({ table, references }) =>
-    references
-      .filter((reference) => reference.table === resource.table)
-      .map(({ column }) => clearing({ column, table }, rows)),
-  )
-  const { table } = resource
-  return [...children, ...clearings, sql`DELETE FROM ${table} WHERE (user_id, id) IN (${rows})`]
+  return [
+    ...clearings,
+    sql`DELETE FROM ${table} WHERE (user_id, id) IN (SELECT user_id, id FROM (${rows})) RETURNING ${table.user_id}, ${table.revision}`,
+  ]
 }
 
 /** The rows whose `column` is the id of one of `rows`, found through each owner's own rows. */
 function pointingAt({ column, table }: Reference, rows: SQL): SQL {
-  return sql`SELECT ${table.user_id}, ${table.id} FROM (${rows}) AS target CROSS JOIN ${table}
+  return sql`SELECT ${table.user_id}, ${table.id}, target.root FROM (${rows}) AS target CROSS JOIN ${table}
     ON ${table.user_id} = target.user_id AND ${column} = target.id`
 }
 
-/** Each row whose reference is cleared has changed, so each gets a revision of its own (docs/decisions/0002). */
-function clearing({ column, table }: Reference, rows: SQL): SQL {
-  return sql`UPDATE ${table} SET ${sql.identifier(column.name)} = NULL, updated_at = ${NOW}, revision = cleared.revision
+function liveAmong({ table }: Resource, rows: SQL): SQL {
+  return sql`SELECT ${table.user_id}, ${table.id} FROM (${rows}) AS found JOIN ${table}
+    ON ${table.user_id} = found.user_id AND ${table.id} = found.id WHERE ${table.deleted_at} IS NULL`
+}
+
+/** Each row that changes gets a revision of its own (docs/decisions/0002). */
+function change({ table }: Resource, rows: SQL, setting: SQL): SQL {
+  return sql`UPDATE ${table} SET ${setting}, updated_at = ${NOW}, revision = changed.revision
     FROM (
       SELECT user_id, id, row_number() OVER (PARTITION BY user_id ORDER BY id) + max(
         (SELECT max(revision) FROM ${table} WHERE ${table.user_id} = pointing.user_id),
         ${NOW_MS}
-      ) AS revision FROM (${pointingAt({ column, table }, rows)}) AS pointing
-    ) AS cleared
-    WHERE ${table.user_id} = cleared.user_id AND ${table.id} = cleared.id`
+      ) AS revision FROM (SELECT DISTINCT user_id, id FROM (${rows})) AS pointing
+    ) AS changed
+    WHERE ${table.user_id} = changed.user_id AND ${table.id} = changed.id
+    RETURNING ${table.user_id}, ${table.revision}`
 }
