@@ -26,9 +26,9 @@ export function schemaOf(validator: z.ZodType): Json {
     io: 'input',
     unrepresentable: 'any',
     override({ zodSchema, jsonSchema }) {
-      // What a transform says of itself, zod says of its output only. Where it is another type, that is all there is to say.
+      // What a transform says of itself, zod says of its output only. Where that is no text, the text says nothing.
       const said = zodSchema instanceof z.ZodPipe ? z.globalRegistry.get(zodSchema) : undefined
-      if (said?.type !== undefined && said.type !== jsonSchema.type) {
+      if (said?.type !== undefined && said.type !== 'string') {
         for (const key of Object.keys(jsonSchema)) Reflect.deleteProperty(jsonSchema, key)
       }
       Object.assign(jsonSchema, said)
