@@ -149,10 +149,7 @@ function recordFrom(fields: readonly Field[], options: BodyOptions, isRequired: 
 }
 
 /** Valid values of one field. */
-export function fieldValue(
-  { name, nullable, shape }: Field,
-  options: BodyOptions = {},
-): fc.Arbitrary<unknown> {
+function fieldValue({ name, nullable, shape }: Field, options: BodyOptions = {}): fc.Arbitrary<unknown> {
   const value = options.given?.[name] ?? valueOf(shape, options.mark)
   return nullable ? fc.option(value, { nil: null, freq: 4 }) : value
 }
@@ -202,7 +199,7 @@ function textOf({ minLength, maxLength }: { minLength: number; maxLength: number
 }
 
 /** RFC 3339 dates and date-times in every form that is taken; few days, so that many are equal. */
-export const moments: fc.Arbitrary<string> = fc
+const moments: fc.Arbitrary<string> = fc
   .record({
     day: fc.constantFrom('2026-11-19', '2026-11-20', '2026-11-21', '2024-02-29', '1970-01-01', '2099-12-31'),
     time: fc.constantFrom('', 'T00:00:00Z', 't09:30:00z', 'T09:30:00.123456+02:00', 'T23:59:59.999-11:30'),

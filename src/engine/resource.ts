@@ -79,7 +79,7 @@ export function parentIndex(table: string, column: string): string {
 }
 
 /** The index that keeps a user's rows with one value of a column together, by id. */
-export function columnIndex(table: string, column: string): string {
+function columnIndex(table: string, column: string): string {
   return `${table}_by_${column}`
 }
 
