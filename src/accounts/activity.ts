@@ -29,7 +29,7 @@ const PURGED = 10_000
 
 /** Deletes the events of every user that are too old. */
 export const purgeActivityStatement = compileUnscoped(sql`DELETE FROM ${activity} WHERE (user_id, id) IN (
-    SELECT user_id, id FROM ${activity} WHERE at <= ${daysAgo(KEPT)} ORDER BY at LIMIT ${sql.raw(String(PURGED))})`)
+    SELECT user_id, id FROM ${activity} WHERE at <= ${daysAgo(KEPT)} ORDER BY at LIMIT ${sql.raw(String(PURGED))}) RETURNING 1 AS purged`)
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null

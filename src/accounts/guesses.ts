@@ -107,8 +107,8 @@ const PURGED = 10_000
 
 /** Deletes the counts that have ended. */
 export const purgeGuessesStatement = compileUnscoped(sql`DELETE FROM ${guesses} WHERE (user_id, address) IN (
-    SELECT user_id, address FROM ${guesses} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))})`)
+    SELECT user_id, address FROM ${guesses} WHERE ends_at <= ${NOW} ORDER BY ends_at LIMIT ${sql.raw(String(PURGED))}) RETURNING 1 AS purged`)
 
 /** Deletes what was noted of e-mails without an account. */
 export const purgeNobodyStatement = compileUnscoped(sql`DELETE FROM ${activity} WHERE (user_id, id) IN (
-    SELECT user_id, id FROM ${activity} WHERE user_id >= char(63) AND user_id < '@' LIMIT ${sql.raw(String(PURGED))})`)
+    SELECT user_id, id FROM ${activity} WHERE user_id >= char(63) AND user_id < '@' LIMIT ${sql.raw(String(PURGED))}) RETURNING 1 AS purged`)
