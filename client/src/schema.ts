@@ -322,6 +322,26 @@ export interface paths {
     patch?: never
     trace?: never
   }
+  '/comments': {
+    parameters: {
+      query?: never
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    /**
+     * List comments of all tasks
+     * @description The comments of every one of the user's tasks that is not in the trash, newest first unless sorted otherwise.
+     */
+    get: operations['listAllComments']
+    put?: never
+    post?: never
+    delete?: never
+    options?: never
+    head?: never
+    patch?: never
+    trace?: never
+  }
   '/tasks/{id}/complete': {
     parameters: {
       query?: never
@@ -3380,6 +3400,74 @@ export interface operations {
       504: components['responses']['Problem504']
     }
   }
+  listAllComments: {
+    parameters: {
+      query?: {
+        /** @description How many rows at most. */
+        limit?: number
+        /** @description Where the last page ended: its `next_cursor`. Goes with the same sort and filters, and without `offset`. */
+        cursor?: string
+        /** @description How many rows to skip, for clients that page by number. Not together with `cursor`. */
+        offset?: number
+        /** @description The field to sort by, `-` for descending. Nulls come last. */
+        sort?: 'created_at' | '-created_at' | 'updated_at' | '-updated_at'
+        /** @description Text to find in body, whatever the case. */
+        q?: string
+        /** @description Only rows with this `task_id`. */
+        task_id?: string
+        /** @description List the trash instead. */
+        trashed?: boolean
+        /** @description Count all rows that match, too. */
+        total?: boolean
+      }
+      header?: never
+      path?: never
+      cookie?: never
+    }
+    requestBody?: never
+    responses: {
+      /** @description A page of comments. */
+      200: {
+        headers: {
+          Link: components['headers']['Link']
+          'X-Request-Id': components['headers']['X-Request-Id']
+          'Server-Timing': components['headers']['Server-Timing']
+          'x-d1-rows-read': components['headers']['x-d1-rows-read']
+          'x-d1-rows-written': components['headers']['x-d1-rows-written']
+          'x-d1-bookmark': components['headers']['x-d1-bookmark']
+          [name: string]: unknown
+        }
+        content: {
+          /**
+           * @example {
+           *       "comments": [
+           *         {
+           *           "id": "01a1f84a-95c0-7000-8000-000000000001",
+           *           "user_id": "ada",
+           *           "task_id": "01a1f84a-95c0-7000-8000-000000000002",
+           *           "body": "A body",
+           *           "revision": 1795167000001,
+           *           "created_at": "2026-11-20T09:30:00.000Z",
+           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *         }
+           *       ],
+           *       "count": 1,
+           *       "next_cursor": null,
+           *       "total": 2
+           *     }
+           */
+          'application/json': components['schemas']['CommentList']
+        }
+      }
+      401: components['responses']['Problem401']
+      403: components['responses']['Problem403']
+      422: components['responses']['Problem422']
+      429: components['responses']['Problem429']
+      500: components['responses']['Problem500']
+      503: components['responses']['Problem503']
+      504: components['responses']['Problem504']
+    }
+  }
   completeTask: {
     parameters: {
       query?: never
@@ -3501,7 +3589,7 @@ export interface operations {
            *           }
            *         }
            *       ],
-           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMiwic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDF9XX0",
+           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMiwic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDEsInNoYXBlIjoiNnF5OWs2In1dfQ",
            *       "has_more": true
            *     }
            */
