@@ -59,12 +59,21 @@ export default defineConfig({
         test: {
           name: 'worker',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/scripts/**', 'test/browser/**'],
+          exclude: ['test/scripts/**', 'test/browser/**', 'test/clients/**'],
           setupFiles: ['./test/setup.ts'],
           testTimeout: 60_000,
         },
       },
       { test: { name: 'scripts', include: ['test/scripts/**/*.test.ts'], testTimeout: 120_000 } },
+      // Gets its generators from npm, PyPI and Maven, so npm test leaves it out: npm run test:clients.
+      {
+        test: {
+          name: 'clients',
+          include: ['test/clients/**/*.test.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 120_000,
+        },
+      },
       // Needs a Chromium, so npm test leaves it out: npm run test:browser.
       {
         test: {

@@ -1,7 +1,7 @@
 import type { Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
 import { accountPaths, accountSchemas, SECURITY_SCHEMES } from './accounts.ts'
-import { merged, type Json } from './json.ts'
+import { isJson, merged, type Json } from './json.ts'
 import { eventsPath, liveSchemas } from './live.ts'
 import { PARAMETERS } from './parameters.ts'
 import { changesPath, pathOf, pathsOf, servicePaths, serviceSchemas, verbItem } from './paths.ts'
@@ -59,8 +59,20 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
   }
 }
 
+/** The document of the pinned version: the paths of an API's document, below the server `/api/v1`. */
+export function pinned(document: Json): Json {
+  const paths = Object.entries(isJson(document.paths) ? document.paths : {})
+  const below = paths.map(([path, item]): [string, unknown] =>
+    path.startsWith('/api/')
+      ? [path.slice('/api'.length), item]
+      : [path, { servers: document.servers, ...(isJson(item) && item) }],
+  )
+  const servers = [{ url: '/api/v1', description: 'The pinned version of this deployment' }]
+  return { ...document, servers, paths: Object.fromEntries(below) }
+}
+
 const INTRODUCTION = `Every path under \`/api/{user_id}\` belongs to one user: \`{user_id}\` is the \`sub\` of the caller's token, or \`me\`.
-The same paths answer under \`/api/v1\`, the pinned version.
+The same paths answer under \`/api/v1\`, the pinned version, which has [a document](/openapi.v1.json) of its own to generate clients from.
 
 Rows carry a \`revision\`, which is also their \`ETag\`: send it back as \`If-Match\` to change only what you have seen.
 Errors are problem documents (RFC 9457); their types are explained at [/docs/problems](/docs/problems).`

@@ -40,7 +40,8 @@ export function sample(document: unknown, schema: Json, given: Given = {}, name 
   if (known) return known()
   if (typeof schema.$ref === 'string') return again(resolve(document, schema).value)
   if ('const' in schema) return schema.const
-  if ('default' in schema && !isEmpty(schema.default)) return schema.default
+  const initial = schema.default ?? schema['x-default']
+  if (initial !== undefined && !isEmpty(initial)) return initial
   if (Array.isArray(schema.examples)) return schema.examples[0]
   if (Array.isArray(schema.enum)) return schema.enum[0]
   const alternatives = schema.anyOf ?? schema.oneOf

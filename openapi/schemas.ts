@@ -1,4 +1,3 @@
-import { sql, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type * as z from 'zod'
 import { MAX_OPERATIONS } from '../src/engine/bulk.ts'
@@ -55,11 +54,10 @@ function bodySchemas(resource: Resource): Json {
   const { properties, required } = fieldsOf(resource.input.create())
   const retired = Object.fromEntries(resource.retired.map((name) => [name, RETIRED]))
   const fields = Object.fromEntries([...resource.writable.keys()].map((name) => [name, properties[name]]))
-  const conditional = conditionalFields(resource)
   const filled = Object.fromEntries(
     [...resource.writable].map(([name, column]) => [
       name,
-      withDefault(properties[name] ?? {}, column, conditional.has(name)),
+      withDefault(resource, properties[name] ?? {}, column),
     ]),
   )
   const body = { type: 'object', ...(required.length && { required }), additionalProperties: false }
@@ -139,29 +137,15 @@ function fieldsOf(validator: z.ZodType): { properties: Record<string, Json>; req
 }
 
 /**
- * The fields whose absence means something to what `derive` computes. Stating their default would be untrue: a client
- * that fills it in says what it never meant to.
+ * What a field holds when it is left out, in words and as `x-default`. Not as `default`: clients that fill that in say what
+ * they never meant to, which contradicts what is derived, and openapi-typescript takes such a field for required.
  */
-function conditionalFields({ derive }: Resource): Set<string> {
-  const read = new Set<string>()
-  const placeholder = new Proxy<Record<string, SQL>>({}, { get: () => sql`NULL` })
-  const sent = new Proxy<Record<string, SQL>>(
-    {},
-    {
-      get(_, name) {
-        read.add(String(name))
-        return sql`NULL`
-      },
-    },
-  )
-  for (const compute of Object.values(derive)) compute({ sent, next: placeholder, row: placeholder })
-  return read
-}
-
-/** `x-default` is what a field holds when neither it nor any other field of the body says otherwise. */
-function withDefault(schema: Json, column: SQLiteColumn, isConditional: boolean): Json {
+function withDefault({ derive }: Resource, schema: Json, column: SQLiteColumn): Json {
   if (!column.hasDefault) return schema
-  return { ...schema, [isConditional ? 'x-default' : 'default']: column.default }
+  const initial = `Left out: \`${JSON.stringify(column.default)}\``
+  const description =
+    column.name in derive ? `${initial}, unless another field sent says otherwise.` : `${initial}.`
+  return { ...schema, description, 'x-default': column.default }
 }
 
 /** The schema of a column that no body sets. */

@@ -13,7 +13,6 @@ const HEADER = '// Generated from the OpenAPI document by npm run client.\n'
 const USER = '/api/{user_id}'
 
 interface Schema {
-  default?: unknown
   'x-default'?: unknown
   type?: string | string[]
   anyOf?: Schema[]
@@ -51,9 +50,7 @@ function typesOf(api: Document): string {
   try {
     const [input, output] = [join(scratch, 'openapi.json'), join(scratch, 'schema.ts')]
     writeFileSync(input, JSON.stringify(api))
-    // A field with a default may be left out.
-    const options = ['--default-non-nullable', 'false', '--output', output]
-    execFileSync(join(client, 'node_modules', '.bin', 'openapi-typescript'), [input, ...options])
+    execFileSync(join(client, 'node_modules', '.bin', 'openapi-typescript'), [input, '--output', output])
     return readFileSync(output, 'utf8')
   } finally {
     rmSync(scratch, { recursive: true })
@@ -105,8 +102,7 @@ function singularOf(item: unknown): string {
 function defaultsOf(row: Schema = {}, create: Schema = {}): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const [name, schema] of Object.entries(row.properties ?? {})) {
-    const body = create.properties?.[name]
-    const given = body?.default ?? body?.['x-default']
+    const given = create.properties?.[name]?.['x-default']
     if (given !== undefined) values[name] = given
     else if (isNullable(schema)) values[name] = null
     else if (schema.type === 'boolean') values[name] = false

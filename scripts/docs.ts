@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { problemTypes } from '../src/problems.ts'
-import { openApiFor } from '../openapi/document.ts'
+import { openApiFor, pinned } from '../openapi/document.ts'
 import { recorded, withExamples } from '../openapi/examples.ts'
 import { declarationsOf, writeIndex } from './declarations.ts'
 import { types } from './resource-fields.ts'
@@ -17,7 +17,9 @@ const root = join(project, 'public')
 mkdirSync(join(root, 'docs'), { recursive: true })
 mkdirSync(join(project, 'docs'), { recursive: true })
 writeFileSync(join(project, 'docs', 'field-types.md'), fieldTypes())
-writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(openApi(), null, 2)}\n`)
+const document = openApi()
+writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(document, null, 2)}\n`)
+writeFileSync(join(root, 'openapi.v1.json'), `${JSON.stringify(pinned(document), null, 2)}\n`)
 writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
 const scalar = scalarPage()
 if (scalar !== join(root, 'docs', 'scalar.js')) copyFileSync(scalar, join(root, 'docs', 'scalar.js'))

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { openApiFor } from '../../openapi/document.ts'
+import { openApiFor, pinned } from '../../openapi/document.ts'
 import { isJson, merged, schemaOf, type Json } from '../../openapi/json.ts'
 import { moment, text, title } from '../../src/engine/fields.ts'
 import { resources, verbs } from '../../src/resources/index.ts'
@@ -86,10 +86,15 @@ describe('in the OpenAPI document', () => {
     expect(faults).toEqual([])
   })
 
-  test('a field whose absence means something to what is derived has no default', () => {
-    const { properties } = components.get('#/components/schemas/TaskCreate') ?? {}
-    expect(properties).toMatchObject({ status: { 'x-default': 'pending' }, priority: { default: 'medium' } })
-    expect(properties).not.toHaveProperty('status.default')
+  test('no body has a default for clients to fill in: it says in words what a field left out holds', () => {
+    const filled = [...sentComponents()].flatMap((at) =>
+      [...partsOf(components.get(at))].filter(({ schema }) => 'default' in schema),
+    )
+    expect(filled).toEqual([])
+    expect(components.get('#/components/schemas/TaskCreate')?.properties).toMatchObject({
+      status: { description: 'Left out: `"pending"`, unless another field sent says otherwise.' },
+      priority: { description: 'Left out: `"medium"`.', 'x-default': 'medium' },
+    })
   })
 
   test('a change has at least one field', () => {
@@ -123,6 +128,16 @@ test.each([
   for (const value of ['', '\0', 'a\0', '20-11-2026', '2026-11-20T09:30:00']) {
     if (matches.test(value)) expect(field.safeParse(value).success, JSON.stringify(value)).toBe(true)
   }
+})
+
+test('the pinned version has the same operations below its server, and what has no version stays where it is', () => {
+  const { servers, paths } = pinned(document)
+  expect(servers).toMatchObject([{ url: '/api/v1' }])
+  expect(paths).toMatchObject({
+    '/{user_id}/tasks': { get: { operationId: 'listTasks' } },
+    '/auth/login': { post: { operationId: 'login' } },
+    '/health': { servers: [{ url: '/' }], get: { operationId: 'health' } },
+  })
 })
 
 test('two schemas of the same name are refused', () => {
