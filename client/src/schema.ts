@@ -788,13 +788,13 @@ export interface components {
       id?: string
       name: string
       description?: string | null
-      /** @default false */
+      /** @description Left out: `false`. */
       archived?: boolean
     }
     ProjectReplace: {
       name: string
       description?: string | null
-      /** @default false */
+      /** @description Left out: `false`. */
       archived?: boolean
     }
     ProjectUpdate: {
@@ -904,32 +904,38 @@ export interface components {
       id?: string
       title: string
       description?: string | null
-      /** @enum {string} */
+      /**
+       * @description Left out: `"pending"`, unless another field sent says otherwise.
+       * @enum {string}
+       */
       status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
       /**
-       * @default medium
+       * @description Left out: `"medium"`.
        * @enum {string}
        */
       priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
-      /** @default [] */
+      /** @description Left out: `[]`. */
       tags?: string[]
       project_id?: string | null
     }
     TaskReplace: {
       title: string
       description?: string | null
-      /** @enum {string} */
+      /**
+       * @description Left out: `"pending"`, unless another field sent says otherwise.
+       * @enum {string}
+       */
       status?: 'pending' | 'in_progress' | 'completed'
       completed?: boolean
       /**
-       * @default medium
+       * @description Left out: `"medium"`.
        * @enum {string}
        */
       priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
-      /** @default [] */
+      /** @description Left out: `[]`. */
       tags?: string[]
       project_id?: string | null
     }
