@@ -59,12 +59,28 @@ export default defineConfig({
         test: {
           name: 'worker',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/scripts/**', 'test/browser/**', 'test/clients/**'],
+          exclude: ['test/scripts/**', 'test/package/**', 'test/browser/**', 'test/clients/**'],
           setupFiles: ['./test/setup.ts'],
           testTimeout: 60_000,
         },
       },
-      { test: { name: 'scripts', include: ['test/scripts/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          name: 'scripts',
+          include: ['test/scripts/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+      // Packs, installs and upgrades, which takes minutes: npm run test:package.
+      {
+        test: {
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
       // Gets its generators from npm, PyPI and Maven, so npm test leaves it out: npm run test:clients.
       {
         test: {

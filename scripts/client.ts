@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { engine, isEngine, root } from './project.ts'
 
 // Generates the client's types from public/openapi.json, and builds what is published of it. With a folder as argument
 // it only generates, into that folder.
-const root = join(import.meta.dirname, '..')
-const client = join(root, 'client')
+const own = join(engine, 'client')
+const client = isEngine ? own : join(root, '.freehold', 'client')
 const [target] = process.argv.slice(2)
 
 const HEADER = '// Generated from the OpenAPI document by npm run client.\n'
@@ -25,6 +27,7 @@ interface Document {
 }
 
 const parse: (json: string) => Document = JSON.parse
+const parseManifest: (json: string) => { version: string; scripts?: unknown } = JSON.parse
 const document = parse(readFileSync(join(root, 'public', 'openapi.json'), 'utf8'))
 // The client knows whose rows it works with, so its paths begin after the user.
 document.paths = Object.fromEntries(
@@ -36,13 +39,44 @@ document.paths = Object.fromEntries(
     ]),
 )
 
+if (!isEngine) {
+  rmSync(client, { recursive: true, force: true })
+  cpSync(own, client, { recursive: true, filter: (path) => !/client.(dist|node_modules)/.test(path) })
+}
 const folder = target ?? join(client, 'src')
 writeFileSync(join(folder, 'schema.ts'), `${HEADER}\n${typesOf(document)}`)
 writeFileSync(join(folder, 'collections.ts'), collectionsOf(document))
-execFileSync('oxfmt', [join(folder, 'schema.ts'), join(folder, 'collections.ts')], { cwd: root })
+if (isEngine)
+  execFileSync('oxfmt', [join(folder, 'schema.ts'), join(folder, 'collections.ts')], { cwd: root })
 if (!target) {
   rmSync(join(client, 'dist'), { recursive: true, force: true })
-  execFileSync(join(client, 'node_modules', '.bin', 'tsc'), ['-p', join(client, 'tsconfig.build.json')])
+  execFileSync('node', [tool('typescript', 'bin/tsc'), '-p', join(client, 'tsconfig.build.json')])
+  if (!isEngine) pack()
+}
+
+/** A tool that the client is made with: other versions than the engine's own may lie further up. */
+function tool(name: string, file: string): string {
+  const homes = [own, engine, join(engine, '..', '..')]
+  const found = homes.map((home) => join(home, 'node_modules', name, file)).find((path) => existsSync(path))
+  if (found === undefined) throw new Error(`${name} is not installed`)
+  return found
+}
+
+/** Packs the client under a version of its own for each API, so that nobody is given an earlier one from a cache. */
+function pack(): void {
+  const file = join(client, 'package.json')
+  const manifest = parseManifest(readFileSync(file, 'utf8'))
+  delete manifest.scripts
+  manifest.version += `-api.${digestOf(readFileSync(join(folder, 'schema.ts')))}`
+  writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`)
+  const into = join(root, '.freehold')
+  for (const old of readdirSync(into).filter((each) => each.endsWith('.tgz'))) rmSync(join(into, old))
+  const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', into], { cwd: client })
+  console.log(`The client of this API: npm install ${join('.freehold', packed.toString().trim())}`)
+}
+
+function digestOf(content: Buffer): string {
+  return `x${createHash('sha256').update(content).digest('hex').slice(0, 10)}`
 }
 
 function typesOf(api: Document): string {
@@ -50,7 +84,7 @@ function typesOf(api: Document): string {
   try {
     const [input, output] = [join(scratch, 'openapi.json'), join(scratch, 'schema.ts')]
     writeFileSync(input, JSON.stringify(api))
-    execFileSync(join(client, 'node_modules', '.bin', 'openapi-typescript'), [input, '--output', output])
+    execFileSync('node', [tool('openapi-typescript', 'bin/cli.js'), input, '--output', output])
     return readFileSync(output, 'utf8')
   } finally {
     rmSync(scratch, { recursive: true })

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Resource } from '../src/engine/resource.ts'
@@ -18,6 +18,7 @@ const INDEX = 'index.ts'
 
 /** The modules of a project that declare resources and routes beside them, by name. */
 export function declarationFiles(project: string): string[] {
+  mkdirSync(folderOf(project), { recursive: true })
   return readdirSync(folderOf(project))
     .filter((file) => file.endsWith('.ts') && file !== INDEX)
     .toSorted()

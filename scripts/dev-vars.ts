@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { root } from './project.ts'
 
-const FILE = join(import.meta.dirname, '..', '.dev.vars')
+const FILE = join(root, '.dev.vars')
 const SECRET_BYTES = 32
 
 /**

@@ -1,36 +1,54 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { problemTypes } from '../src/problems.ts'
 import { openApiFor, pinned } from '../openapi/document.ts'
 import { recorded, withExamples } from '../openapi/examples.ts'
 import { declarationsOf, writeIndex } from './declarations.ts'
+import { engine, exampleFile, isEngine, root } from './project.ts'
 import { types } from './resource-fields.ts'
 import { scalarPage } from './scalar.ts'
 
+const PAGES = [
+  '_headers',
+  'favicon.svg',
+  'docs.html',
+  'docs/problems.css',
+  'docs/reference.css',
+  'docs/reference.js',
+  'docs/scalar.js',
+]
+
 // The static pages and the table of contents that are made: wrangler runs this before it bundles, so they never lag behind
 // their sources.
-await writeIndex(join(import.meta.dirname, '..'))
-const { resources, verbs } = await declarationsOf(join(import.meta.dirname, '..'))
-const project = process.argv[2] ?? join(import.meta.dirname, '..')
-const root = join(project, 'public')
-mkdirSync(join(root, 'docs'), { recursive: true })
-mkdirSync(join(project, 'docs'), { recursive: true })
-writeFileSync(join(project, 'docs', 'field-types.md'), fieldTypes())
+await writeIndex(root)
+const { resources, verbs } = await declarationsOf(root)
+const target = process.argv[2] ?? root
+const pages = join(target, 'public')
+mkdirSync(join(pages, 'docs'), { recursive: true })
+if (isEngine) {
+  mkdirSync(join(target, 'docs'), { recursive: true })
+  writeFileSync(join(target, 'docs', 'field-types.md'), fieldTypes())
+  const demo = join(engine, 'demo')
+  const entryPoints = [join(demo, 'app.ts'), join(demo, 'style.css')]
+  buildSync({ entryPoints, outdir: join(pages, 'demo'), bundle: true, minify: true, format: 'esm' })
+  for (const file of ['index.html', 'sw.js']) copyFileSync(join(demo, file), join(pages, file))
+  scalarPage()
+}
+// What a project serves beside its API comes with the package; a file of its own in static/ goes before.
+if (pages !== join(engine, 'public')) {
+  for (const file of PAGES) cpSync(join(engine, 'public', file), join(pages, file))
+}
 const document = openApi()
-writeFileSync(join(root, 'openapi.json'), `${JSON.stringify(document, null, 2)}\n`)
-writeFileSync(join(root, 'openapi.v1.json'), `${JSON.stringify(pinned(document), null, 2)}\n`)
-writeFileSync(join(root, 'docs', 'problems.html'), problemsPage())
-const scalar = scalarPage()
-if (scalar !== join(root, 'docs', 'scalar.js')) copyFileSync(scalar, join(root, 'docs', 'scalar.js'))
-const demo = join(import.meta.dirname, '..', 'demo')
-const entryPoints = [join(demo, 'app.ts'), join(demo, 'style.css')]
-buildSync({ entryPoints, outdir: join(root, 'demo'), bundle: true, minify: true, format: 'esm' })
-for (const file of ['index.html', 'sw.js']) copyFileSync(join(demo, file), join(root, file))
+writeFileSync(join(pages, 'openapi.json'), `${JSON.stringify(document, null, 2)}\n`)
+writeFileSync(join(pages, 'openapi.v1.json'), `${JSON.stringify(pinned(document), null, 2)}\n`)
+writeFileSync(join(pages, 'docs', 'problems.html'), problemsPage())
+if (!isEngine && existsSync(join(root, 'static'))) cpSync(join(root, 'static'), pages, { recursive: true })
 
 function openApi() {
-  const examples = readFileSync(join(import.meta.dirname, '..', 'docs', 'examples.json'), 'utf8')
-  return withExamples(openApiFor(resources, verbs), recorded.parse(JSON.parse(examples)))
+  const plain = openApiFor(resources, verbs)
+  if (!existsSync(exampleFile)) return plain
+  return withExamples(plain, recorded.parse(JSON.parse(readFileSync(exampleFile, 'utf8'))))
 }
 
 function fieldTypes(): string {

@@ -1,6 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SignJWT } from 'jose'
 import { v7 as uuidv7 } from 'uuid'
@@ -10,6 +10,7 @@ import { createApp } from '../src/app.ts'
 import { decodeOpaque, encodeOpaque } from '../src/engine/cursor.ts'
 import { problemTypes } from '../src/problems.ts'
 import { declarationsOf } from './declarations.ts'
+import { exampleFile, root } from './project.ts'
 import { migrationFiles, statementsOf } from './migrations.ts'
 import { openApiFor } from '../openapi/document.ts'
 import { driverFor, type Deployment, type Exchange } from '../openapi/drive.ts'
@@ -23,11 +24,11 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { new: { type: 'boolean', default: false } },
 })
-const committed = join(import.meta.dirname, '..', 'docs', 'examples.json')
-const [target = committed] = positionals
+const [target = exampleFile] = positionals
+mkdirSync(dirname(target), { recursive: true })
 const OVER_ALL = new Set(['listChanges', 'exportAccount'])
 
-const { resources, verbs } = await declarationsOf(join(import.meta.dirname, '..'))
+const { resources, verbs } = await declarationsOf(root)
 
 const SECRET = 'the secret of examples that nobody keeps'
 const USER = 'ada'
@@ -71,7 +72,10 @@ async function record(): Promise<Examples> {
       .setExpirationTime('1h')
       .sign(new TextEncoder().encode(SECRET))
   const drive = driverFor(document, { send: sender({}), newToken })
-  const known = options.new ? recorded.parse(JSON.parse(readFileSync(committed, 'utf8'))) : undefined
+  const known =
+    options.new && existsSync(exampleFile)
+      ? recorded.parse(JSON.parse(readFileSync(exampleFile, 'utf8')))
+      : undefined
   const examples: Examples = {
     operations: {},
     problems: { ...known?.problems },

@@ -33,22 +33,27 @@ if (values.help) {
   process.exit()
 }
 
-const out = join(root, 'migrations')
-mkdirSync(out, { recursive: true })
-const written = [out, ...(isEngine ? [join(engine, 'src', 'schema')] : [])]
-const backup = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
-for (const [at, folder] of written.entries()) cpSync(folder, join(backup, String(at)), { recursive: true })
+const migrations = join(root, 'migrations')
+const schema = join(engine, 'src', 'schema')
+const scratch = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
+// Written elsewhere until it is accepted: npm run dev applies whatever lies in migrations/.
+const out = join(scratch, 'migrations')
 try {
+  mkdirSync(migrations, { recursive: true })
+  cpSync(migrations, out, { recursive: true })
+  if (isEngine) cpSync(schema, join(scratch, 'schema'), { recursive: true })
   await migrate()
 } catch (error) {
-  for (const [at, folder] of written.entries()) {
-    rmSync(folder, { recursive: true })
-    cpSync(join(backup, String(at)), folder, { recursive: true })
-  }
+  if (isEngine) replace(schema, join(scratch, 'schema'))
   console.error(`${error instanceof Error ? error.message : String(error)}\nNothing was written.`)
   process.exitCode = 1
 } finally {
-  rmSync(backup, { recursive: true })
+  rmSync(scratch, { recursive: true })
+}
+
+function replace(folder: string, by: string): void {
+  rmSync(folder, { recursive: true })
+  cpSync(by, folder, { recursive: true })
 }
 
 async function migrate(): Promise<void> {
@@ -56,17 +61,20 @@ async function migrate(): Promise<void> {
   if (name !== undefined && !/^\w+$/.test(name))
     throw new Error(`${name}: a name is of letters, digits and _.`)
   if (isEngine) await writeEngineMigration({ name })
-  const added = copyEngineMigrations(out)
+  const copied = copyEngineMigrations(out)
   const before = recordedTables(out)
   const modules = declarationFiles(root)
   const own = await writeMigration(modules, out, { name, renames: values.rename.map(parseRename) })
-  if (own) added.push(own)
+  const added = [...copied, ...(own === undefined ? [] : [own])]
   if (!added.length) {
+    await writeIndex(root)
     console.log('The migrations match the declarations already.')
     return
   }
   const accepted = new Set(values['accept-data-loss'])
-  const refused = added.flatMap((file) => tablesAtRisk(out, file)).filter((table) => !accepted.has(table))
+  // Those of the package were tried with it.
+  const mine = isEngine ? added : added.filter((file) => file === own)
+  const refused = mine.flatMap((file) => tablesAtRisk(out, file)).filter((table) => !accepted.has(table))
   if (refused.length) {
     const renames = likelyRenames(before, await declaredTables(modules))
     throw new Error(
@@ -76,10 +84,11 @@ async function migrate(): Promise<void> {
     )
   }
   const changes = await replay(out)
-  const lost = changes.filter(({ table }) => !accepted.has(table)).map(sentence)
+  const lost = changes.filter(({ file, table }) => mine.includes(file) && !accepted.has(table)).map(sentence)
   if (lost.length) {
     throw new Error(`Replayed on a database with rows in it, the migrations lose some:\n${lost.join('\n')}`)
   }
+  replace(migrations, out)
   await writeIndex(root)
   console.log(
     `Wrote ${added.map((file) => `migrations/${file}`).join(', ')} and replayed all ${migrationFiles(out).length} ` +

@@ -61,7 +61,7 @@ export async function writeMigration(
 }
 
 /** The time in UTC to the second as digits, after that of every migration there is. */
-function stamp(folder: string): string {
+export function stamp(folder: string): string {
   const now = Number(new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14))
   const last = Math.max(0, ...migrationFiles(folder).map((file) => Number.parseInt(file, 10)))
   return String(Math.max(now, last + 1))

@@ -10,6 +10,11 @@ export const root = projectOf(process.cwd())
 /** Whether the project is the package itself, which is its own first application. */
 export const isEngine = root === engine
 
+/** Where the recorded examples of the documentation lie; a project does not commit what is generated. */
+export const exampleFile = isEngine
+  ? join(root, 'docs', 'examples.json')
+  : join(root, '.freehold', 'examples.json')
+
 function projectOf(folder: string): string {
   if (existsSync(join(folder, 'wrangler.toml'))) return folder
   const above = dirname(folder)

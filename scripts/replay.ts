@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getPlatformProxy } from 'wrangler'
@@ -14,6 +14,12 @@ export interface Replay {
 
 const USERS = ['alice', 'bob']
 const ROWS = 3
+const CONFIG = `compatibility_date = "2026-10-01"
+[[d1_databases]]
+binding = "DB"
+database_name = "replay"
+database_id = "00000000-0000-0000-0000-000000000000"
+`
 
 /**
  * Applies every migration of `folder` to a new local D1, with rows in every table before each one, and says where the
@@ -21,7 +27,13 @@ const ROWS = 3
  */
 export async function replay(folder: string): Promise<Replay[]> {
   const persist = mkdtempSync(join(tmpdir(), 'freehold-replay-'))
-  const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({ persist: { path: persist } })
+  // Of the project's bindings only its database: wrangler would warn about those that need the Worker.
+  const configPath = join(persist, 'wrangler.toml')
+  writeFileSync(configPath, CONFIG)
+  const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({
+    configPath,
+    persist: { path: persist },
+  })
   const changes: Replay[] = []
   try {
     for (const file of migrationFiles(folder)) {

@@ -1,19 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getTableColumns } from 'drizzle-orm'
 import * as freehold from 'freehold'
 import { ownedTable, type Resource } from '../src/engine/resource.ts'
-import { declarationsOf, writeIndex } from './declarations.ts'
-import { engine, root } from './project.ts'
+import { declarationsOf } from './declarations.ts'
+import { engine, exampleFile, isEngine, root } from './project.ts'
 import { parseField, types, type Field } from './resource-fields.ts'
 import { recordedTables } from './schema.ts'
 
 const folder = join(root, 'src', 'resources')
 const migrations = join(root, 'migrations')
-const examples = join(root, 'docs', 'examples.json')
+const STYLE = join(engine, '.oxfmtrc.json')
 
 const USAGE = `Declares a resource: writes src/resources/<name>.ts and its migration.
 
@@ -82,21 +82,20 @@ async function generate(): Promise<void> {
     return
   }
   const file = join(folder, `${name}.ts`)
+  const examples = existsSync(exampleFile) ? readFileSync(exampleFile) : undefined
   const backup = mkdtempSync(join(tmpdir(), 'freehold-before-'))
-  cpSync(migrations, join(backup, 'migrations'), { recursive: true })
-  cpSync(examples, join(backup, 'examples.json'))
+  cpSync(migrations, backup, { recursive: true })
   try {
     writeFileSync(file, source, { flag: 'wx' })
-    execFileSync('oxfmt', [file], { stdio: 'ignore', cwd: root })
-    run('node', join(import.meta.dirname, 'migrate-new.ts'), '--name', name)
-    run('node', join(import.meta.dirname, 'examples.ts'), '--new')
+    execFileSync('oxfmt', ['-c', STYLE, file], { stdio: 'ignore', cwd: root })
+    run('scripts/migrate-new', '--name', name)
+    if (isEngine) run('scripts/examples', '--new')
     derive()
   } catch (error) {
     rmSync(file, { force: true })
     rmSync(migrations, { recursive: true })
-    cpSync(join(backup, 'migrations'), migrations, { recursive: true })
-    cpSync(join(backup, 'examples.json'), examples)
-    await writeIndex(root)
+    cpSync(backup, migrations, { recursive: true })
+    if (examples) writeFileSync(exampleFile, examples)
     derive()
     throw error
   } finally {
@@ -104,22 +103,26 @@ async function generate(): Promise<void> {
   }
   const above = options.under ? find(options.under) : undefined
   const path = `${above ? `${above.path.replaceAll(/:(\w+)/g, '{$1}')}/{${above.singular}_id}` : ''}/${name}`
-  console.log(`Wrote src/resources/${name}.ts, and brought public/openapi.json, client/ and docs/costs.md up to date.
-Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`)
+  console.log(
+    `Wrote src/resources/${name}.ts. Run \`npm run dev\` and try: /api/me${path} (\`npm test\` tests it already).`,
+  )
+  if (!isEngine)
+    console.log('The typed client and the examples of the documentation follow with `npm run generate`.')
 }
 
-/** Brings up to date what is made of the declarations and their examples. */
+/** Brings up to date what is made of the declarations: in a project only what is quickly made. */
 function derive(): void {
-  for (const script of ['scripts/docs', 'scripts/client', 'load/costs'])
-    run('node', join(engine, `${script}.ts`))
+  for (const script of ['scripts/docs', ...(isEngine ? ['scripts/client', 'load/costs'] : [])]) run(script)
 }
 
-function run(command: string, ...args: string[]): void {
-  execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], cwd: root })
+/** Runs a script of the package. */
+function run(script: string, ...args: string[]): void {
+  const file = join(engine, script + extname(import.meta.filename))
+  execFileSync('node', [file, ...args], { stdio: ['ignore', 'inherit', 'inherit'], cwd: root })
 }
 
 function formatted(source: string): string {
-  return execFileSync('oxfmt', ['--stdin-filepath=resource.ts'], {
+  return execFileSync('oxfmt', ['-c', STYLE, '--stdin-filepath=resource.ts'], {
     input: source,
     encoding: 'utf8',
     cwd: root,

@@ -1,4 +1,4 @@
-import { getTableColumns, getTableName, sql, type SQL } from 'drizzle-orm'
+import { getTableColumns, getTableName, sql, type BuildColumns, type SQL } from 'drizzle-orm'
 import {
   foreignKey,
   getTableConfig,
@@ -11,6 +11,7 @@ import {
   type SQLiteColumn,
   type SQLiteColumnBuilderBase,
   type SQLiteTable,
+  type SQLiteTableWithColumns,
 } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
 import { memo } from '../memo.ts'
@@ -42,7 +43,7 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
   name: Name,
   columns: Columns,
   { index: indexed = [] }: { index?: readonly (keyof Columns & string)[] } = {},
-) {
+): TableOf<Name, Columns> {
   const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
   const all = { id: rowId, user_id, ...columns, ...bookkeeping }
   const owned = sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
@@ -115,6 +116,23 @@ export function parent(table: OwnedTable) {
   targets.set(column, { table, parent: true })
   return column
 }
+
+type Bookkeeping = ReturnType<typeof ownedColumns>
+
+/** What {@link ownedTable} makes. Said by name, because Drizzle's own type does not survive in the package's declarations. */
+type TableOf<
+  Name extends string,
+  Columns extends Record<string, SQLiteColumnBuilderBase>,
+> = SQLiteTableWithColumns<{
+  name: Name
+  schema: undefined
+  columns: BuildColumns<
+    Name,
+    Pick<Bookkeeping, 'id' | 'user_id'> & Columns & Omit<Bookkeeping, 'id' | 'user_id'>,
+    'sqlite'
+  >
+  dialect: 'sqlite'
+}>
 
 type OwnedColumns = Record<keyof ReturnType<typeof ownedColumns>, SQLiteColumn>
 

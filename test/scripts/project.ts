@@ -24,7 +24,7 @@ const PARTS = [
 /** A copy of the project in a temporary folder, to run its scripts in. */
 export function newProject() {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-project-'))
-  for (const part of [...PARTS, 'wrangler.toml', '.oxfmtrc.json']) {
+  for (const part of [...PARTS, 'wrangler.toml', '.oxfmtrc.json', '.gitignore']) {
     const filter = (path: string) => !/node_modules|client.dist/.test(path.slice(root.length))
     cpSync(join(root, part), join(folder, part), { recursive: true, filter })
   }
@@ -45,6 +45,7 @@ export function newProject() {
   }
 
   return {
+    folder,
     run,
     read: (file: string) => readFileSync(join(folder, file), 'utf8'),
     /** The migration of this name, whatever its number. */

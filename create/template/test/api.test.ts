@@ -1,0 +1,4 @@
+import { testResources } from 'freehold/testing'
+import * as api from '../src/resources/index.ts'
+
+await testResources(api)

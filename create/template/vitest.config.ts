@@ -1,0 +1,3 @@
+import { testConfig } from 'freehold/testing/config'
+
+export default testConfig()

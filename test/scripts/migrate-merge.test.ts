@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { newProject } from './project.ts'
+
+let project: ReturnType<typeof newProject>
+beforeEach(() => {
+  project = newProject()
+  git('init', '--quiet', '--initial-branch=main')
+  commit('start')
+})
+afterEach(() => project.remove())
+
+const tasks = 'src/resources/tasks.ts'
+
+test('two branches with a resource each merge without a conflict and without a command', () => {
+  on('ada', () => declare('walruses'))
+  on('bob', () => declare('penguins'))
+  expect(git('merge', '--quiet', '--no-edit', 'ada')).toBe(0)
+  expect(git('merge', '--quiet', '--no-edit', 'bob')).toBe(0)
+  expect(project.run('migrate-new.ts')).toMatchObject({ status: 0, output: expect.stringContaining('match') })
+  expect(project.read('src/resources/index.ts')).toMatch(/penguins.*walruses/s)
+}, 240_000)
+
+test('two branches that change one table: one command settles it, and each column is made once', () => {
+  on('ada', () => {
+    project.edit(tasks, 'description: column(),', 'description: column(),\n  mood: column(),')
+    expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
+  })
+  on('bob', () => {
+    project.edit(tasks, '  completed_at: column(),', '  completed_at: column(),\n  color: column(),')
+    expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
+  })
+  git('merge', '--quiet', '--no-edit', 'ada')
+  git('merge', '--quiet', '--no-edit', 'bob')
+  // Whatever git could not merge in it.
+  writeFileSync(join(project.folder, 'migrations', 'meta', 'tasks.json'), '<<<<<<< HEAD\n')
+  const settled = project.run('migrate-merge.ts')
+  expect(settled).toMatchObject({ status: 0, output: expect.stringContaining('make what is declared') })
+  expect(project.migration('tasks_mood')).toBe('ALTER TABLE `tasks` ADD `mood` text;')
+  expect(project.migration('tasks_color')).toBe('ALTER TABLE `tasks` ADD `color` text;')
+  expect(project.run('migrate-new.ts')).toMatchObject({ status: 0, output: expect.stringContaining('match') })
+}, 240_000)
+
+test('a rebuilt table would lose the column of the other branch: its migration is written again', () => {
+  on('ada', () => {
+    project.edit(tasks, 'description: column(),', 'description: column(),\n  mood: column(),')
+    expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
+  })
+  on('bob', () => {
+    project.edit(tasks, `.notNull()\n    .default('medium')`, `.default('medium')`)
+    expect(project.run('migrate-new.ts', '--name', 'rebuilt', '--accept-data-loss', 'tasks')).toMatchObject({
+      status: 0,
+    })
+  })
+  git('checkout', '--quiet', 'bob')
+  git('merge', '--quiet', '--no-edit', 'ada')
+  const settled = project.run('migrate-merge.ts', '--onto', 'ada')
+  expect(settled).toMatchObject({ status: 0, output: expect.stringContaining('in place of') })
+  const sql = project.migration('tasks_changed')
+  expect(sql).toMatch(/INSERT INTO `__new_tasks`\([^)]*"mood"/)
+  expect(project.run('migrate-new.ts')).toMatchObject({ status: 0, output: expect.stringContaining('match') })
+}, 240_000)
+
+/** Works on a branch from the start, and comes back. */
+function on(branch: string, work: () => void): void {
+  git('checkout', '--quiet', '-b', branch, 'main')
+  work()
+  commit(branch)
+  git('checkout', '--quiet', 'main')
+}
+
+/** A resource as the command would declare it, without all that it makes. */
+function declare(name: string): void {
+  const source = project
+    .read('src/resources/projects.ts')
+    .replace(`ownedTable('projects'`, `ownedTable('${name}'`)
+  writeFileSync(join(project.folder, 'src', 'resources', `${name}.ts`), source)
+  expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
+}
+
+function commit(message: string): void {
+  git('add', '--all')
+  git('commit', '--quiet', '-m', message)
+}
+
+/** Runs git in the project. Returns its exit code. */
+function git(...args: string[]): number {
+  try {
+    const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.com']
+    execFileSync('git', [...identity, ...args], { cwd: project.folder, stdio: 'pipe' })
+    return 0
+  } catch {
+    return 1
+  }
+}
