@@ -32,7 +32,7 @@ export async function startServer(folder: string, at?: number): Promise<Server> 
   const port = at ?? (await freePort())
   const url = `http://localhost:${port}`
   // Without limits: a storm is one user's.
-  const settings = ['--var', 'ENVIRONMENT:development', '--var', 'RATE_LIMITS:off']
+  const settings = ['--var', 'ENVIRONMENT:development', '--var', 'GUESTS:on', '--var', 'RATE_LIMITS:off']
   const child = spawn('wrangler', ['dev', '--port', String(port), '--persist-to', folder, ...settings], {
     stdio: 'ignore',
     env: wranglerEnvironment,

@@ -31,7 +31,13 @@ await writeIndex(root)
 const failed = migrate()
 if (failed) process.exit(failed)
 
-const own = [...(values.port ? [] : ['--port', port]), '--var', 'ENVIRONMENT:development']
+const own = [
+  ...(values.port ? [] : ['--port', port]),
+  '--var',
+  'ENVIRONMENT:development',
+  '--var',
+  'GUESTS:on',
+]
 const server = spawn('wrangler', ['dev', ...own, ...passed], { stdio: 'inherit', env: wranglerEnvironment })
 let stopped = false
 function stop(): void {

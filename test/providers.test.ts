@@ -438,6 +438,34 @@ describe('the identities of an account', () => {
     expect(problemOf(await account.request('DELETE', path))).toEqual([404, 'row_not_found'])
   })
 
+  test('are in the account’s history as they come and go', async () => {
+    const account = await signIn()
+    const second = await signIn({}, 'other', { Authorization: `Bearer ${account.access}` })
+    const { body } = await second.request('GET', '/api/auth/identities')
+    await second.request('DELETE', `/api/auth/identities/${body.identities[0].id}`)
+    const { body: history } = await second.request('GET', '/api/auth/activity')
+    expect(history.activity.map(({ event }: Json) => event)).toEqual([
+      'identity_removed',
+      'login_provider',
+      'identity_added',
+      'login_provider',
+      'identity_added',
+    ])
+  })
+
+  test('need a login of the last ten minutes to be added', async () => {
+    const account = await newAccount()
+    await env.DB.prepare(`UPDATE sessions SET created_at = '2026-01-01T00:00:00.000Z' WHERE user_id = ?`)
+      .bind(account.id)
+      .run()
+    expect(problemOf(await begin('op', { Authorization: `Bearer ${account.access}` }))).toEqual([
+      403,
+      'reauthentication_required',
+    ])
+    const byCookie = await begin('op', { Cookie: `__Host-access_token=${account.access}` })
+    expect(backOf(byCookie).error).toBe('reauthentication_required')
+  })
+
   test('are erased with the account, and free then', async () => {
     const sub = newId()
     const account = await signIn({ sub })

@@ -18,8 +18,10 @@ const unscoped = {
     'purgeNobodyStatement: maintenance, by the cron trigger',
   ],
   'accounts/sessions.ts': ['purgeSessionsStatement: maintenance, by the cron trigger'],
+  'accounts/guests.ts': ['goneGuestsStatement: maintenance, by the cron trigger'],
   'accounts/identities.ts': [
     'joinByEmailStatement: by an e-mail that was proved, whose owner it finds out',
+    'recordAddedStatement: by issuer and subject, as below',
     'findIdentityStatement: by issuer and subject, whose owner it finds out',
   ],
   'accounts/passkeys.ts': [

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
-import { users } from '../auth/schema.ts'
+import { NEW_ID } from '../auth/activity.ts'
+import { activity, users } from '../auth/schema.ts'
 import { assertion } from '../d1/assertion.ts'
 import { NOW } from '../d1/clock.ts'
 import type { Row } from '../d1/database.ts'
@@ -42,6 +43,20 @@ export const newAccountStatement = compileOwned(
     WHERE NOT ${isKnown} AND NOT EXISTS (SELECT 1 FROM ${users} WHERE email = ${slot('email')})`,
 )
 
+/** Gives the owner, who has none, the placeholder `email`, if they have just got the identity `id` and nobody has that. */
+export const takeEmailStatement = compileOwned(
+  sql`UPDATE ${users} SET email = ${slot('email')}, email_verified_at = ${NOW}, updated_at = ${NOW}
+    WHERE id = ${slot(OWNER)} AND email IS NULL AND ${slot('email')} IS NOT NULL
+    AND EXISTS (SELECT 1 FROM ${identities} WHERE ${mine} AND id = ${slot('id')})
+    AND NOT EXISTS (SELECT 1 FROM ${users} WHERE email = ${slot('email')})`,
+)
+
+/** Notes that the identity `id` was added, if it was, with the placeholders `session`, `agent` and `address`. */
+export const recordAddedStatement =
+  compileUnscoped(sql`INSERT INTO ${activity} (user_id, id, at, event, session_id, user_agent, address)
+    SELECT user_id, ${NEW_ID}, ${NOW}, 'identity_added', ${slot('session')}, ${slot('agent')}, ${slot('address')}
+    FROM ${identities} WHERE ${isThis} AND id = ${slot('id')}`)
+
 /** Whose an identity is. */
 export const findIdentityStatement = compileUnscoped(
   sql`SELECT user_id, id FROM ${identities} WHERE ${isThis}`,
@@ -63,7 +78,7 @@ export const identitiesStatement = compileOwned(sql`SELECT ${VISIBLE} FROM ${ide
 
 /** Removes one of the owner's identities. */
 export const removeIdentityStatement = compileOwned(
-  sql`DELETE FROM ${identities} WHERE ${mine} AND id = ${slot('id')} RETURNING id`,
+  sql`DELETE FROM ${identities} WHERE ${mine} AND id = ${slot('id')}`,
 )
 
 /** A row of {@link identities} as a client sees it. */

@@ -85,6 +85,11 @@ export function expectedAnswer(
   }
 }
 
+/** What a registration by passkey is bound to: its e-mail, and the guest whose account it completes. */
+export function registrant(email: string, guest: string | undefined): string[] {
+  return guest === undefined ? [email] : [email, guest]
+}
+
 /** What authenticators call a user: nothing that tells who it is (WebAuthn Level 3 §14.6.1). */
 export function handleOf(userId: string): string {
   return base64url.encode(createHash('sha256').update(userId).digest())

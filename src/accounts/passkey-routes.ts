@@ -13,9 +13,10 @@ import { validJson, validQuery } from '../http/validators.ts'
 import { limitAddress, limitUser } from '../http/rate-limit.ts'
 import { Problem } from '../problems.ts'
 import { loginQuery, newPasskey, passkeyName, passkeyRegistrant } from './bodies.ts'
+import { admitGuest, callingGuest, settle } from './guests.ts'
 import { refuseForeignLogin } from './login.ts'
 import { loginByPasskey, passkeyLoginOptions } from './passkey-login.ts'
-import { creationOptions, expectedAnswer, newChallenge } from './passkey-options.ts'
+import { creationOptions, expectedAnswer, newChallenge, registrant } from './passkey-options.ts'
 import {
   addPasskey,
   beforeAddingStatement,
@@ -50,16 +51,20 @@ passkeyRoutes.post(
   (c) => loginByPasskey(c, c.req.valid('json'), c.req.valid('query').cookie === 'true'),
 )
 
-// The account gets the id of the challenge, so that the passkey can be made for it before anything is stored.
+// A new account gets the id of the challenge, so that the passkey can be made for it before anything is stored.
 passkeyRoutes.post(
   '/register/passkey/options',
   requireAccounts,
   limitAddress('register'),
   validJson(passkeyRegistrant),
+  admitGuest,
+  bookmark,
   async (c) => {
     const { email } = c.req.valid('json')
-    const challenge = await newChallenge(c, 'registration by passkey', [email])
-    return c.json(creationOptions(c, challenge, { id: ticketId(challenge) ?? '', name: email, exclude: [] }))
+    const guest = await callingGuest(c)
+    const challenge = await newChallenge(c, 'registration by passkey', registrant(email, guest))
+    const id = guest ?? ticketId(challenge) ?? ''
+    return c.json(creationOptions(c, challenge, { id, name: email, exclude: [] }))
   },
 )
 
@@ -100,6 +105,7 @@ passkeyRoutes.post(
         ...spend(ticket, 'invalid_passkey'),
         bind(roomAssertion, { [OWNER]: userId, problem: raise('too_many_passkeys') }),
         record(c, 'passkey_added', userId, sessionId),
+        settle(c, userId),
         ...addPasskey(userId, credential, answer, name),
       ])
     const row = results.at(-1)?.[0]

@@ -22,6 +22,7 @@ import {
 } from './bodies.ts'
 import { changePassword } from './change-password.ts'
 import { login, refuseForeignLogin } from './login.ts'
+import { admitGuest, newGuest, requireGuests } from './guests.ts'
 import { authenticateLogout, logout } from './logout.ts'
 import { passkeyRoutes } from './passkey-routes.ts'
 import { providerRoutes } from './providers/routes.ts'
@@ -34,8 +35,25 @@ import { accountOf, accountStatement } from './users.ts'
 /** `/api/auth`: accounts and sessions kept here. A path knows its methods before it asks for credentials. */
 export const auth = new Hono<App>()
 
-auth.post('/register', requireAccounts, limitAddress('register'), validJson(registration), bookmark, (c) =>
-  register(c, c.req.valid('json')),
+auth.post(
+  '/register',
+  requireAccounts,
+  limitAddress('register'),
+  validJson(registration),
+  admitGuest,
+  bookmark,
+  (c) => register(c, c.req.valid('json')),
+)
+
+auth.post(
+  '/guest',
+  requireGuests,
+  requireAccounts,
+  limitAddress('guest'),
+  validQuery(loginQuery),
+  refuseForeignLogin,
+  bookmark,
+  (c) => newGuest(c, c.req.valid('query').cookie === 'true'),
 )
 
 auth.post(

@@ -43,7 +43,7 @@ export const startStatement =
 /** Exchanges the placeholder `token` for `next` if it is the current one: the compare-and-set that every refresh goes through. */
 export const rotateStatement =
   compileOwned(sql`UPDATE ${sessions} SET previous_hash = token_hash, token_hash = ${slot('next')}, last_used_at = ${NOW},
-    ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`)
+    ends_at = min(expires_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+' || coalesce(idle_ttl, ${slot('idle')}) || ' seconds')) WHERE ${isLiveSession} AND token_hash = ${slot('token')}`)
 
 /**
  * Gives a session its first token anew, the placeholders `family` and `token`: no earlier one means anything any more.

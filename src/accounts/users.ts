@@ -32,6 +32,12 @@ export const registerStatement =
   compileOwned(sql`INSERT INTO ${users} (id, email, password_hash, role, created_at, updated_at)
     VALUES (${slot(OWNER)}, ${slot('email')}, ${slot('hash')}, 'user', ${NOW}, ${NOW}) RETURNING ${VISIBLE}`)
 
+/** Gives the owner, who has none, the placeholders `email` and `hash`. */
+export const completeStatement = compileOwned(
+  sql`UPDATE ${users} SET email = ${slot('email')}, password_hash = ${slot('hash')}, updated_at = ${NOW}
+    WHERE id = ${slot(OWNER)} AND email IS NULL RETURNING ${VISIBLE}`,
+)
+
 /** The account with the placeholder `email`, with its hash, for a login. */
 export const loginStatement = compileUnscoped(
   sql`SELECT ${VISIBLE}, password_hash FROM ${users} WHERE email = ${slot('email')}`,

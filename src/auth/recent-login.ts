@@ -11,7 +11,9 @@ import { isLiveSession } from './session-guard.ts'
 /** How long ago the login may be, in milliseconds. */
 const RECENT = 10 * 60_000
 
-const recent = sql`SELECT 1 FROM ${sessions} WHERE ${isLiveSession} AND created_at > ${slot('since')}`
+/** A guest has no other way in than the session that began long ago, and could never log in again. */
+const recent = sql`SELECT 1 FROM ${sessions} WHERE ${isLiveSession}
+  AND (created_at > ${slot('since')} OR idle_ttl IS NOT NULL)`
 const recentStatement = compileOwned(recent)
 const recentAssertion = compileOwned(assertion(sql`EXISTS (${recent})`))
 

@@ -7,7 +7,7 @@ import { sha256 } from '../sha256.ts'
 import { log } from '../log.ts'
 
 /** What is limited on the way to an account. */
-export type Purpose = 'login' | 'register' | 'refresh' | 'logout' | 'password'
+export type Purpose = 'login' | 'guest' | 'register' | 'refresh' | 'logout' | 'password'
 
 /** A quota of requests in a window of seconds, under the name that clients are told. */
 export interface Policy {

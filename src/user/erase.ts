@@ -8,7 +8,27 @@ import { otherMethods } from '../http/methods.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
 import { memo } from '../memo.ts'
 import type { Resource } from '../engine/resource.ts'
-import { bind, compileUnscoped, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { bind, compileUnscoped, compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
+
+/** The statements that erase the owner and every row of theirs. */
+export function eraseStatements(resources: readonly Resource[]): Statement[] {
+  const tables = [
+    ...resources.map(({ table }) => table),
+    idempotencyKeys,
+    sessions,
+    proofs,
+    guesses,
+    activity,
+    passkeys,
+    identities,
+  ]
+  return [
+    // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
+    compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),
+    ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
+    compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
+  ]
+}
 
 /**
  * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. It
@@ -16,24 +36,7 @@ import { bind, compileUnscoped, compileOwned, OWNER, slot } from '../d1/statemen
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
-  const statements = memo(() => {
-    const tables = [
-      ...resources.map(({ table }) => table),
-      idempotencyKeys,
-      sessions,
-      proofs,
-      guesses,
-      activity,
-      passkeys,
-      identities,
-    ]
-    return [
-      // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
-      compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),
-      ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
-      compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
-    ]
-  })
+  const statements = memo(() => eraseStatements(resources))
 
   erase.delete('/', async (c) => {
     const owner = c.get('owner')

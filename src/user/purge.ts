@@ -12,6 +12,7 @@ import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts
 import { announceWritten } from '../live/announce.ts'
 import { log } from '../log.ts'
 import { Problem } from '../problems.ts'
+import { guestSweep } from './purge-guests.ts'
 
 /** How many rows of a resource's trash one step purges: few enough that no request waits long for it. */
 const STEP = 200
@@ -50,6 +51,7 @@ export async function purge(resources: readonly Resource[], env: Bindings, budge
   let sweeps: readonly Sweep[] = [
     ...resources.map((resource) => trashSweep(resources, resource)),
     ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),
+    guestSweep(resources),
   ]
   do {
     const unfinished: Sweep[] = []

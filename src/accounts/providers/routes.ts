@@ -2,7 +2,9 @@ import { Hono, type Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import * as oauth from 'oauth4webapi'
 import { v7 as uuidv7 } from 'uuid'
+import { circumstancesOf, record } from '../../auth/activity.ts'
 import { admit, authenticate, identify } from '../../auth/authenticate.ts'
+import { requireRecentLogin } from '../../auth/recent-login.ts'
 import { sessionGuard } from '../../auth/session-guard.ts'
 import { readConfig } from '../../config.ts'
 import type { App } from '../../context.ts'
@@ -25,9 +27,12 @@ import {
   identityOf,
   joinByEmailStatement,
   newAccountStatement,
+  recordAddedStatement,
   removeIdentityStatement,
+  takeEmailStatement,
   useIdentityStatement,
 } from '../identities.ts'
+import { settle } from '../guests.ts'
 import { refuseForeignLogin } from '../login.ts'
 import { newSession } from '../new-session.ts'
 import { requireAccounts } from '../require-accounts.ts'
@@ -71,9 +76,12 @@ const identifyIfAny = createMiddleware<App>(async function identifyIfAny(c, next
       if (byHeader || !(error instanceof Problem)) throw error
       return undefined
     })
-    if (identity?.sessionId !== undefined) admit(c, identity)
+    if (identity?.sessionId !== undefined) {
+      admit(c, identity)
+      return requireRecentLogin(c, next)
+    }
   }
-  await next()
+  return next()
 })
 
 providerRoutes.get(
@@ -159,10 +167,16 @@ providerRoutes.get('/identities', authenticate, limitUser, validQuery(pageQuery)
 })
 
 providerRoutes.delete('/identities/:id', authenticate, limitUser, bookmark, async (c) => {
-  const values = { [OWNER]: c.get('identity').userId, id: rowId(c), problem: raise('last_way_in') }
-  const removal = [bind(notLastWayInAssertion, values), bind(removeIdentityStatement, values)]
-  const removed = (await c.get('database').batch(removal)).at(-1)
-  if (!removed?.length) throw new Problem('row_not_found')
+  const { userId, sessionId } = c.get('identity')
+  const values = { [OWNER]: userId, id: rowId(c) }
+  await c
+    .get('database')
+    .batch([
+      bind(hasIdentityAssertion, { ...values, problem: raise('row_not_found') }),
+      bind(notLastWayInAssertion, { ...values, problem: raise('last_way_in') }),
+      bind(removeIdentityStatement, values),
+      record(c, 'identity_removed', userId, sessionId),
+    ])
   return c.body(null, 204)
 })
 
@@ -184,6 +198,7 @@ async function linkOf(c: Context<App>): Promise<Attempt['link'] | Refusal> {
   } catch (error) {
     if (c.req.header('Authorization') !== undefined || !(error instanceof Problem)) throw error
     if (error.type === 'session_ended') return undefined
+    if (error.type === 'reauthentication_required') return error.type
     throw error
   }
 }
@@ -262,7 +277,13 @@ async function accountBehind(
     if (provider.trust_email) statements.push(bind(joinByEmailStatement, values))
     statements.push(bind(newAccountStatement, values))
   }
-  statements.push(bind(addIdentityStatement, values), bind(findIdentityStatement, values))
+  statements.push(bind(addIdentityStatement, values))
+  // A guest's account becomes an ordinary one.
+  if (link) statements.push(bind(takeEmailStatement, values), settle(c, link.user))
+  statements.push(
+    bind(recordAddedStatement, { ...values, session: link?.session ?? null, ...circumstancesOf(c) }),
+    bind(findIdentityStatement, values),
+  )
   try {
     const results = await c.get('database').batch([...spend(ticket, 'invalid_callback'), ...statements])
     const identity = results.at(-1)?.[0]
