@@ -27,7 +27,11 @@ export function eventsPath(): Json {
             headers: headers([]),
             content: {
               'text/event-stream': {
-                schema: { type: 'string', description: 'The `data` of each event is a `LiveMessage`.' },
+                schema: {
+                  type: 'string',
+                  description: 'The `data` of each event is a `LiveMessage`.',
+                  contentSchema: ref('schemas', 'LiveMessage'),
+                },
                 example: EXAMPLE,
               },
             },
