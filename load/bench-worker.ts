@@ -148,14 +148,18 @@ function task(at: number) {
   }
 }
 
+const GUARD = JSON.stringify({ results: [{ 1: 1 }], meta: { rows_read: 0, rows_written: 0, duration: 0 } })
+
 /** Bindings whose D1 answers every batch with these rows, parsed anew each time as the real one does. */
 function cannedBindings(rows: readonly unknown[]): Bindings {
   const meta = { rows_read: rows.length, rows_written: 0, duration: 0 }
-  const answer = JSON.stringify([{ success: true, results: rows, meta }])
+  const answer = JSON.stringify({ success: true, results: rows, meta })
   const statement = { bind: () => statement }
   const database = {
     prepare: () => statement,
-    batch: async (): Promise<unknown> => JSON.parse(answer),
+    // Before the last statement there may be the guard of the token, which a row lets through.
+    batch: async (statements: readonly unknown[]): Promise<unknown> =>
+      statements.map((_, at): unknown => JSON.parse(at === statements.length - 1 ? answer : GUARD)),
   }
   const limit = { limit: async () => ({ success: true }) }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as much of D1 as a request uses

@@ -28,8 +28,18 @@ export function settingsFor(development: boolean) {
     JWKS_URL: httpsUrl(development).describe(
       'the key set of an identity provider (RFC 7517 §5), https; EdDSA, ES256, RS256 and PS256',
     ),
-    JWT_ISSUER: words().describe('the `iss` that every token must carry'),
-    JWT_AUDIENCE: words().describe('the `aud` that every token must carry'),
+    JWT_ISSUER: words().describe(
+      'the `iss` that every token must carry; with `JWKS_URL` the identity provider’s, and required',
+    ),
+    JWT_AUDIENCE: words().describe(
+      'the `aud` that every token must carry; with `JWKS_URL` the identity provider’s tokens, and required',
+    ),
+    OWN_ISSUER: words()
+      .prefault('freehold')
+      .describe('the `iss` of the tokens that this deployment signs, where `JWT_ISSUER` does not say'),
+    JWT_TRUST_ROLE: onOff('off').describe(
+      '`on` lets `role: "admin"` count in the identity provider’s tokens, too: see who can set it there',
+    ),
     CORS_ORIGINS: origins().describe(
       'the exact origins that browsers may call from, with commas between them',
     ),
@@ -85,6 +95,8 @@ export interface Config extends Readonly<z.output<Schema>> {
   signingKey: OwnKey | Uint8Array<ArrayBuffer> | undefined
   /** Who else signs users in. */
   providers: readonly ConfiguredProvider[]
+  /** The `iss` of the tokens that this deployment signs: OWN_ISSUER, or JWT_ISSUER where that is not somebody else's. */
+  ownIssuer: string
   /** Whether accounts are kept here: not switched off, and there is a key to sign with. */
   accounts: boolean
 }
@@ -155,6 +167,13 @@ function parseSettings(env: Settings): Reading {
   if (!['JWT_SECRET', 'BETTER_AUTH_SECRET', 'JWT_PRIVATE_KEY', 'JWKS_URL'].some((name) => given.has(name))) {
     faults.push('none of JWT_SECRET, JWT_PRIVATE_KEY and JWKS_URL is set')
   }
+  if (given.has('JWKS_URL')) {
+    // Without them a token that the provider issued for another service would be as good as one for this.
+    for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE'] as const) {
+      if (!given.has(name)) faults.push(`${name} is not set, and JWKS_URL is`)
+    }
+    if (settings.OWN_ISSUER === settings.JWT_ISSUER) faults.push('OWN_ISSUER is the JWT_ISSUER of JWKS_URL')
+  }
   const signingKey = key ?? shared
   const texts = new Map(Object.entries<unknown>(env))
   const providersHere = settings.OIDC_PROVIDERS.map((provider): ConfiguredProvider => {
@@ -172,6 +191,7 @@ function parseSettings(env: Settings): Reading {
       ownKeys: [key, sameKey ? undefined : previousKey].filter((own) => own !== undefined),
       signingKey,
       providers: providersHere,
+      ownIssuer: (given.has('JWKS_URL') ? undefined : settings.JWT_ISSUER) ?? settings.OWN_ISSUER ?? '',
       accounts: settings.ACCOUNTS && signingKey !== undefined,
     },
   }

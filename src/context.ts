@@ -37,6 +37,8 @@ export interface App {
     /** What must hold for every batch of the request, in the order it is checked. */
     guards: readonly Guard[]
     database: Database
+    /** The account that a request without a token turned out to be about, for the log. */
+    account: { emailKey: string; id: string | undefined }
     /** Whether the request has erased the owner and all that it owned. */
     erased: boolean
     /** Whether what the request cost would tell something that its caller must not know. */

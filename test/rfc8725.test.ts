@@ -17,6 +17,7 @@ import { base64url, forge, newKey, sign, type Algorithm, type Jwk } from './jws.
 const PROVIDER = 'https://idp.test'
 const ISSUER = 'https://issuer.example'
 const AUDIENCE = 'freehold'
+const OWN_ISSUER = 'https://own.example'
 
 const { seen, DB } = countedDatabase()
 const own = { EdDSA: await newKey('EdDSA'), ES256: await newKey('ES256') }
@@ -24,6 +25,7 @@ const settings = {
   DB,
   JWT_ISSUER: ISSUER,
   JWT_AUDIENCE: AUDIENCE,
+  OWN_ISSUER,
   JWT_PRIVATE_KEY: JSON.stringify({ ...own.EdDSA.jwk, kid: 'own-EdDSA' }),
   JWT_PRIVATE_KEY_PREVIOUS: JSON.stringify({ ...own.ES256.jwk, kid: 'own-ES256' }),
   JWKS_URL: `${PROVIDER}/jwks`,
@@ -34,7 +36,7 @@ const app = deploy(settings)
 const now = () => Math.floor(Date.now() / 1000)
 const claims = (more: object = {}) => ({
   sub: `user-${newId()}`,
-  iss: ISSUER,
+  iss: OWN_ISSUER,
   aud: AUDIENCE,
   exp: now() + 600,
   ...more,
@@ -53,7 +55,12 @@ const signers: Record<string, Signer> = {
     (['EdDSA', 'ES256', 'RS256', 'PS256'] satisfies Algorithm[]).map((alg) => [
       `the identity provider's ${alg}`,
       (header?: object, more?: object) =>
-        sign(alg, env.PROVIDER_KEYS[alg] as Jwk, { alg, kid: `kid-${alg}`, ...header }, claims(more)),
+        sign(
+          alg,
+          env.PROVIDER_KEYS[alg] as Jwk,
+          { alg, kid: `kid-${alg}`, ...header },
+          claims({ iss: ISSUER, ...more }),
+        ),
     ]),
   ),
 }
@@ -69,8 +76,8 @@ async function expectRefused(token: string, to = app): Promise<void> {
   expect(seen.batches).toBe(before)
 }
 
-async function expectTrusted(token: string): Promise<void> {
-  const { status, body } = await send(token)
+async function expectTrusted(token: string, to = app): Promise<void> {
+  const { status, body } = await send(token, to)
   expect([token, status, body.count]).toEqual([token, 200, 0])
 }
 
@@ -226,9 +233,11 @@ test('§3.7 Use UTF-8: claims and headers in any other encoding are refused', as
 })
 
 test('§3.8 Validate Issuer and Subject: a token of another issuer, or for no user, is refused', async () => {
-  for (const signed of Object.values(signers)) {
+  for (const [name, signed] of Object.entries(signers)) {
+    // Of our own keys one without an issuer is ours; under the provider's name it is not.
+    const provider = name.startsWith('the identity provider')
     for (const iss of [
-      undefined,
+      provider ? undefined : ISSUER,
       null,
       'https://other.example',
       `${ISSUER}/`,
@@ -239,6 +248,18 @@ test('§3.8 Validate Issuer and Subject: a token of another issuer, or for no us
     }
     for (const sub of [undefined, null, '', 7, ['user-1'], 'me', 'admin', 'a/b']) {
       await expectRefused(await signed({}, { sub }))
+    }
+  }
+})
+
+test('§3.8 and §3.9: without a provider every token must carry the issuer and the audience that are configured', async () => {
+  const alone = deploy({ ...settings, JWKS_URL: undefined })
+  for (const name of ['the shared secret', 'the key of our own', 'the key before']) {
+    const signed = signers[name]
+    if (!signed) throw new Error(name)
+    await expectTrusted(await signed({}, { iss: ISSUER }), alone)
+    for (const wrong of [{ iss: undefined }, { iss: OWN_ISSUER }, { iss: ISSUER, aud: undefined }]) {
+      await expectRefused(await signed({}, wrong), alone)
     }
   }
 })
@@ -254,10 +275,10 @@ test('§3.8 Validate Issuer and Subject: nobody’s key but a trusted issuer’s
 })
 
 test('§3.9 Use and Validate Audience: a token for another audience is refused', async () => {
-  for (const signed of Object.values(signers)) {
+  for (const [name, signed] of Object.entries(signers)) {
     await expectTrusted(await signed({}, { aud: ['other', AUDIENCE] }))
     for (const aud of [
-      undefined,
+      ...(name.startsWith('the identity provider') ? [undefined] : []),
       null,
       '',
       'other',

@@ -9,6 +9,14 @@ import { forge, newKey, partsOf, sign, verifies, type Jwk } from './jws.ts'
 const PATH = '/.well-known/jwks.json'
 const ALGORITHMS = ['EdDSA', 'ES256'] as const
 
+/** The identity provider, and how its tokens say whose and for whom they are. */
+const PROVIDER = {
+  JWKS_URL: 'https://idp.test/jwks',
+  JWT_ISSUER: 'https://idp.test',
+  JWT_AUDIENCE: 'freehold',
+}
+const ISSUED = { iss: 'https://idp.test', aud: 'freehold' }
+
 type Call = ReturnType<typeof deploy>
 
 const now = () => Math.floor(Date.now() / 1000)
@@ -39,7 +47,7 @@ describe('an access token', () => {
     const token = await issueAccessToken(config, user)
     const [key] = await published(deploy({ JWT_PRIVATE_KEY: own.text }))
     expect(partsOf(token).header).toEqual({ alg, kid: key?.kid, typ: 'at+jwt' })
-    expect(await verifyToken(token, config)).toEqual(user)
+    expect(await verifyToken(token, config)).toEqual({ ...user, own: true, expires: expect.any(Number) })
   })
 
   test.each(ALGORITHMS)('verifies elsewhere, with the published keys alone: %s', async (alg) => {
@@ -60,7 +68,7 @@ describe('an access token', () => {
     const { header, claims: said } = partsOf(token)
     expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt' })
     expect(await forge(header, said)).toBe(token)
-    expect(await verifyToken(token, config)).toEqual(user)
+    expect(await verifyToken(token, config)).toEqual({ ...user, own: true, expires: expect.any(Number) })
   })
 
   test('says who, in which session, until when, and nothing else', async () => {
@@ -69,7 +77,7 @@ describe('an access token', () => {
     const token = await issueAccessToken(configOf({}), { userId, sessionId, role: 'admin' })
     const { claims: said } = partsOf(token)
     const { iat, exp, jti, ...rest } = said
-    expect(rest).toEqual({ sub: userId, role: 'admin', sid: sessionId })
+    expect(rest).toEqual({ sub: userId, role: 'admin', sid: sessionId, iss: 'freehold' })
     expect(Number(iat)).toBeGreaterThanOrEqual(before)
     expect(Number(exp) - Number(iat)).toBe(900)
     expect(jti).toMatch(/^[\da-f-]{36}$/)
@@ -83,7 +91,7 @@ describe('an access token', () => {
     const token = await issueAccessToken(config, user)
     const { iat, exp, iss, aud } = partsOf(token).claims
     expect([iss, aud, Number(exp) - Number(iat)]).toEqual(['https://i.example', 'app', 60])
-    expect(await verifyToken(token, config)).toEqual(user)
+    expect(await verifyToken(token, config)).toEqual({ ...user, own: true, expires: expect.any(Number) })
   })
 
   test('makes an admin only of the role “admin”', async () => {
@@ -101,13 +109,12 @@ describe('an access token', () => {
   })
 
   test('names a session only by keys of our own', async () => {
-    const JWKS_URL = 'https://idp.test/jwks'
     const key = env.PROVIDER_KEYS.ES256 as Jwk
     for (const sid of [newId(), 'its own session', 7]) {
-      const token = await sign('ES256', key, { alg: 'ES256', kid: 'kid-ES256' }, claims({ sid }))
-      const { sessionId } = await verifyToken(token, configOf({ JWKS_URL }))
+      const token = await sign('ES256', key, { alg: 'ES256', kid: 'kid-ES256' }, claims({ sid, ...ISSUED }))
+      const { sessionId } = await verifyToken(token, configOf(PROVIDER))
       expect(sessionId).toBeUndefined()
-      expect(await statusOf(deploy({ JWKS_URL }), token)).toBe(200)
+      expect(await statusOf(deploy(PROVIDER), token)).toBe(200)
     }
     const byHand = await verifyToken(await forge({ alg: 'HS256' }, claims()), configOf({}))
     expect(byHand.sessionId).toBeUndefined()
@@ -139,12 +146,12 @@ describe('a private key', () => {
 
   test('leaves the shared secret and an identity provider trusted beside it', async () => {
     const own = await newKey('ES256')
-    const app = deploy({ JWT_PRIVATE_KEY: own.text, JWKS_URL: 'https://idp.test/jwks' })
+    const app = deploy({ JWT_PRIVATE_KEY: own.text, ...PROVIDER })
     const key = env.PROVIDER_KEYS.ES256 as Jwk
     for (const token of [
       await forge({ alg: 'HS256' }, claims()),
       await sign('ES256', own.jwk, { alg: 'ES256' }, claims()),
-      await sign('ES256', key, { alg: 'ES256', kid: 'kid-ES256' }, claims()),
+      await sign('ES256', key, { alg: 'ES256', kid: 'kid-ES256' }, claims(ISSUED)),
     ]) {
       expect(await statusOf(app, token)).toBe(200)
     }
@@ -206,11 +213,7 @@ describe('GET /.well-known/jwks.json', () => {
   })
 
   test('never publishes a shared secret', async () => {
-    for (const settings of [
-      {},
-      { JWT_SECRET_PREVIOUS: env.JWT_SECRET },
-      { JWKS_URL: 'https://idp.test/jwks' },
-    ]) {
+    for (const settings of [{}, { JWT_SECRET_PREVIOUS: env.JWT_SECRET }, PROVIDER]) {
       const answer = await deploy(settings)('GET', PATH)
       expect([answer.status, answer.body]).toEqual([200, { keys: [] }])
     }
@@ -342,11 +345,12 @@ describe('a key that cannot be used', () => {
   })
 
   test('accounts are kept only where there is a key to sign with', async () => {
-    const JWKS_URL = 'https://idp.test/jwks'
     const { text } = await newKey('ES256')
     expect(configOf({ ACCOUNTS: 'off' }).accounts).toBe(false)
-    expect(configOf({ JWT_SECRET: '', JWKS_URL }).accounts).toBe(false)
-    expect(configOf({ JWT_SECRET: '', JWT_SECRET_PREVIOUS: env.JWT_SECRET, JWKS_URL }).accounts).toBe(false)
+    expect(configOf({ JWT_SECRET: '', ...PROVIDER }).accounts).toBe(false)
+    expect(configOf({ JWT_SECRET: '', JWT_SECRET_PREVIOUS: env.JWT_SECRET, ...PROVIDER }).accounts).toBe(
+      false,
+    )
     expect(configOf({ JWT_SECRET: '', JWT_PRIVATE_KEY: text }).accounts).toBe(true)
     expect(configOf({ JWT_SECRET: '', BETTER_AUTH_SECRET: env.JWT_SECRET }).accounts).toBe(true)
   })

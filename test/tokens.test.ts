@@ -20,9 +20,14 @@ const HS256 = { alg: 'HS256' }
 const claims = (more: object = {}) => ({ sub: `user-${newId()}`, exp: now() + 600, ...more })
 const signedWith = (secret: string, more: object = {}) => forge(HS256, claims(more), secret)
 
+/** What a deployment must know of the identity provider besides where its keys are. */
+const TRUST = { JWT_ISSUER: PROVIDER, JWT_AUDIENCE: 'freehold' }
+/** How the provider's tokens say that they are its own, and for whom. */
+const ISSUED = { iss: PROVIDER, aud: 'freehold' }
+
 /** A token as the identity provider issues it. */
 async function providerToken(alg: string, more: JWTPayload = {}, header: object = {}): Promise<string> {
-  return new SignJWT({ ...claims(), ...more })
+  return new SignJWT({ ...claims(), ...ISSUED, ...more })
     .setProtectedHeader({ alg, kid: `kid-${alg}`, ...header })
     .sign(await importJWK(env.PROVIDER_KEYS[alg] as JWK, alg))
 }
@@ -32,6 +37,7 @@ function ownProvider() {
   const name = newId()
   return {
     JWKS_URL: `${PROVIDER}/switch/${name}`,
+    ...TRUST,
     on: () => fetch(`${PROVIDER}/on/${name}`),
     off: () => fetch(`${PROVIDER}/off/${name}`),
   }
@@ -284,7 +290,7 @@ describe('a token is refused', () => {
 test('a token that is refused, and every preflight, costs no query', async () => {
   const { seen, DB } = countedDatabase()
   const ORIGIN = 'https://app.example'
-  const app = deploy({ DB, JWKS_URL: `${PROVIDER}/jwks`, CORS_ORIGINS: ORIGIN })
+  const app = deploy({ DB, JWKS_URL: `${PROVIDER}/jwks`, ...TRUST, CORS_ORIGINS: ORIGIN })
   const path = `/api/me/tasks/${newId()}`
   for (const token of [
     'x',
@@ -360,7 +366,10 @@ describe('the key set of an identity provider', () => {
   const JWKS_URL = `${PROVIDER}/jwks`
 
   test.each(algorithms)('verifies %s, with and without a shared secret beside it', async (alg) => {
-    for (const settings of [{ JWKS_URL }, { JWKS_URL, JWT_SECRET: undefined }]) {
+    for (const settings of [
+      { JWKS_URL, ...TRUST },
+      { JWKS_URL, ...TRUST, JWT_SECRET: undefined },
+    ]) {
       const app = deploy(settings)
       const sub = `user-${newId()}`
       const answer = await app('POST', '/api/me/tasks', {
@@ -372,9 +381,9 @@ describe('the key set of an identity provider', () => {
   })
 
   test('verifies a token that names no key', async () => {
-    const app = deploy({ JWKS_URL })
+    const app = deploy({ JWKS_URL, ...TRUST })
     for (const alg of ['EdDSA', 'ES256']) {
-      const token = await new SignJWT(claims())
+      const token = await new SignJWT(claims(ISSUED))
         .setProtectedHeader({ alg })
         .sign(await importJWK(env.PROVIDER_KEYS[alg] as JWK, alg))
       expect((await withToken(app, token)).status).toBe(200)
@@ -382,13 +391,16 @@ describe('the key set of an identity provider', () => {
   })
 
   test('the shared secret goes on beside it', async () => {
-    const app = deploy({ JWKS_URL })
+    const app = deploy({ JWKS_URL, ...TRUST })
     expect((await withToken(app, await signedWith(env.JWT_SECRET))).status).toBe(200)
-    await expectRefused(deploy({ JWKS_URL, JWT_SECRET: undefined }), await signedWith(env.JWT_SECRET))
+    await expectRefused(
+      deploy({ JWKS_URL, ...TRUST, JWT_SECRET: undefined }),
+      await signedWith(env.JWT_SECRET),
+    )
   })
 
   test('its claims are checked like any', async () => {
-    const app = deploy({ JWKS_URL, JWT_AUDIENCE: 'freehold' })
+    const app = deploy({ JWKS_URL, ...TRUST })
     expect((await withToken(app, await providerToken('ES256', { aud: 'freehold' }))).status).toBe(200)
     await expectRefused(app, await providerToken('ES256', { aud: 'other' }))
     await expectRefused(app, await providerToken('ES256', { aud: 'freehold', sub: 'me' }))
@@ -396,14 +408,14 @@ describe('the key set of an identity provider', () => {
   })
 
   test('an unknown key, or one of another algorithm, is refused', async () => {
-    const app = deploy({ JWKS_URL })
+    const app = deploy({ JWKS_URL, ...TRUST })
     await expectRefused(app, await providerToken('ES256', {}, { kid: 'kid-unknown' }))
     await expectRefused(app, await providerToken('ES256', {}, { kid: 'kid-EdDSA' }))
     const { privateKey } = (await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
       'sign',
       'verify',
     ])) as CryptoKeyPair
-    const stranger = await new SignJWT(claims())
+    const stranger = await new SignJWT(claims(ISSUED))
       .setProtectedHeader({ alg: 'ES256', kid: 'kid-ES256' })
       .sign(privateKey)
     await expectRefused(app, stranger)
@@ -411,7 +423,7 @@ describe('the key set of an identity provider', () => {
   })
 
   test('a public key is no shared secret', async () => {
-    const app = deploy({ JWKS_URL })
+    const app = deploy({ JWKS_URL, ...TRUST })
     const { keys } = await (await fetch(JWKS_URL)).json<{ keys: (JsonWebKey & JWK)[] }>()
     for (const jwk of keys.filter(({ kty }) => kty === 'RSA' || kty === 'EC')) {
       const kind =
@@ -431,7 +443,7 @@ describe('the key set of an identity provider', () => {
   })
 
   test('many first requests at once all find the keys', async () => {
-    const app = deploy({ JWKS_URL, JWT_SECRET: undefined })
+    const app = deploy({ JWKS_URL, ...TRUST, JWT_SECRET: undefined })
     const tokens = await Promise.all(Array.from({ length: 12 }, () => providerToken('ES256')))
     const answers = await Promise.all(tokens.map((token) => withToken(app, token)))
     expect(answers.map(({ status }) => status)).toEqual(tokens.map(() => 200))
@@ -439,7 +451,7 @@ describe('the key set of an identity provider', () => {
 
   test('one that never answered makes its tokens a 503, and nobody else’s', async () => {
     for (const url of [`${PROVIDER}/down`, ownProvider().JWKS_URL]) {
-      const app = deploy({ JWKS_URL: url })
+      const app = deploy({ JWKS_URL: url, ...TRUST })
       const { parsed } = captureLog()
       const answer = await withToken(app, await providerToken('EdDSA'))
       expect([answer.status, typeOf(answer)]).toEqual([503, 'keys_unavailable'])
@@ -503,18 +515,25 @@ describe('settings that cannot be read', () => {
     ['a previous secret alone', { JWT_SECRET: undefined, JWT_SECRET_PREVIOUS: bytes(32) }, 'JWT_SECRET'],
     [
       'a short secret beside a key set',
-      { JWT_SECRET: bytes(31), JWKS_URL: `${PROVIDER}/jwks` },
+      { JWT_SECRET: bytes(31), JWKS_URL: `${PROVIDER}/jwks`, ...TRUST },
       'JWT_SECRET',
     ],
-    ['a key set over http', { JWKS_URL: 'http://idp.test/jwks' }, 'JWKS_URL'],
-    ['a loopback key set in production', { JWKS_URL: 'http://localhost:9000/jwks' }, 'JWKS_URL'],
+    ['a key set over http', { JWKS_URL: 'http://idp.test/jwks', ...TRUST }, 'JWKS_URL'],
+    ['a loopback key set in production', { JWKS_URL: 'http://localhost:9000/jwks', ...TRUST }, 'JWKS_URL'],
     [
       'a key set over http in development',
-      { JWKS_URL: 'http://idp.test/jwks', ENVIRONMENT: 'development' },
+      { JWKS_URL: 'http://idp.test/jwks', ENVIRONMENT: 'development', ...TRUST },
       'JWKS_URL',
     ],
-    ['a key set at no URL', { JWKS_URL: 'idp.test/jwks' }, 'JWKS_URL'],
-    ['a key set of another scheme', { JWKS_URL: 'data:application/json,{}' }, 'JWKS_URL'],
+    ['a key set at no URL', { JWKS_URL: 'idp.test/jwks', ...TRUST }, 'JWKS_URL'],
+    ['a key set of another scheme', { JWKS_URL: 'data:application/json,{}', ...TRUST }, 'JWKS_URL'],
+    ['a key set of nobody', { JWKS_URL: `${PROVIDER}/jwks`, JWT_AUDIENCE: 'freehold' }, 'JWT_ISSUER'],
+    ['a key set for anybody', { JWKS_URL: `${PROVIDER}/jwks`, JWT_ISSUER: PROVIDER }, 'JWT_AUDIENCE'],
+    [
+      'a key set under our own name',
+      { JWKS_URL: `${PROVIDER}/jwks`, ...TRUST, JWT_ISSUER: 'freehold' },
+      'OWN_ISSUER',
+    ],
     ['any origin', { CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
     ['a wildcard origin', { CORS_ORIGINS: 'https://*.example' }, 'CORS_ORIGINS'],
     ['an origin with a path', { CORS_ORIGINS: 'https://a.example, https://b.example/' }, 'CORS_ORIGINS'],
@@ -556,7 +575,7 @@ describe('settings that cannot be read', () => {
   test('a key set at a loopback address is read in development', async () => {
     const user = await newUser()
     for (const host of ['localhost', '127.0.0.1', '[::1]']) {
-      const app = deploy({ ENVIRONMENT: 'development', JWKS_URL: `http://${host}:9/jwks` })
+      const app = deploy({ ENVIRONMENT: 'development', JWKS_URL: `http://${host}:9/jwks`, ...TRUST })
       expect((await app('GET', '/api/me/tasks', { headers: user.authorization })).status).toBe(200)
     }
   })

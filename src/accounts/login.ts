@@ -10,6 +10,7 @@ import { requireAllowedOrigin } from '../auth/origin.ts'
 import { guesserByEmail, refuseBlocked } from './guesses.ts'
 import { newSession } from './new-session.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
+import { noteAccount } from './note-account.ts'
 import { inTurn } from './turns.ts'
 import { accountOf, loginStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
@@ -32,6 +33,7 @@ export async function login(
   { email, password }: Credentials,
   cookies: boolean,
 ): Promise<Response> {
+  await noteAccount(c, email)
   await limitAccountHere(c, 'login', email)
   // Whatever is refused, its cost would tell whether there is such an account.
   c.set('hidesCost', true)
@@ -44,6 +46,7 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
   const look = [bind(loginStatement, { email }), guesser.isBlocked]
   const [[row] = [], blocked = []] = await database.batch(look, { repeatable: true })
   refuseBlocked(c, blocked)
+  if (row) await noteAccount(c, email, String(row.id))
   const known = row && typeof row.password_hash === 'string' ? row.password_hash : undefined
   const { matches, rehashed } = await inTurn(async () => {
     const verdict = await verifyPassword(password, known)

@@ -7,6 +7,7 @@ import { Problem } from '../problems.ts'
 import { accessCookie } from './cookies.ts'
 import { requireAllowedOrigin } from './origin.ts'
 import { sessionGuard } from './session-guard.ts'
+import { subjectGuard } from './subject-guard.ts'
 import { invalidToken, verifyToken, type Verified } from './tokens.ts'
 
 const BEARER = 'bearer.'
@@ -24,12 +25,16 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
   await next()
 })
 
-/** Makes a verified caller this request's; every batch then checks that the session of its token, if any, has not ended. */
-export function admit(c: Context<App>, { expires, ...identity }: Verified): void {
+/**
+ * Makes a verified caller this request's; every batch then checks that the session of its token has not ended, or, if it
+ * names none, that its user may come without one.
+ */
+export function admit(c: Context<App>, { expires, own, ...identity }: Verified): void {
   c.set('identity', identity)
   c.set('expires', expires)
   const { userId, sessionId } = identity
-  if (sessionId) c.set('guards', [sessionGuard(userId, sessionId, isSafe(c.req.method))])
+  const reads = isSafe(c.req.method)
+  c.set('guards', [sessionId ? sessionGuard(userId, sessionId, reads) : subjectGuard(userId, own, reads)])
 }
 
 /**

@@ -73,19 +73,28 @@ const MAX_AGE = 10 * 60_000
 const COOLDOWN = 30_000
 /** How long a fetch may take, in milliseconds. */
 const FETCH_DEADLINE = 5_000
+/** How long a request waits before it asks whether another one's fetch has ended, in milliseconds. */
+const POLL = 10
 
 /**
  * The key set at a URL (RFC 7517 §5). The last good one keeps serving while a fetch fails, so an identity provider's
- * outage logs nobody out. Requests do not share a fetch under way: the Workers runtime forbids that.
+ * outage logs nobody out. One request fetches, and others that need its result poll for it: a Worker may not await what
+ * another request began.
  */
 function remoteKeySet(url: string): Issuer {
   let good: { keySet: KeySet; at: number } | undefined
   let lastTry = Number.NEGATIVE_INFINITY
+  let fetching = Number.NEGATIVE_INFINITY
+
+  /** Whether a request is at it. One that was cancelled never says that it has ended. */
+  const isFetching = () => Date.now() - fetching < FETCH_DEADLINE
 
   async function refresh(): Promise<void> {
+    while (Date.now() - lastTry >= COOLDOWN && isFetching()) await scheduler.wait(POLL)
     if (Date.now() - lastTry < COOLDOWN) return
+    fetching = Date.now()
     const keySet = await fetchKeySet(url)
-    // Counted from its end: a request that comes meanwhile cannot wait for this fetch, so it needs one of its own.
+    fetching = Number.NEGATIVE_INFINITY
     lastTry = Date.now()
     if (keySet) good = { keySet, at: lastTry }
   }
@@ -97,7 +106,8 @@ function remoteKeySet(url: string): Issuer {
       const header = headerOf()
       // Another issuer's token is no reason to look for new keys.
       if (!KEY_SET_ALGORITHMS.includes(header.alg)) return []
-      if (!good || Date.now() - good.at > MAX_AGE) await refresh()
+      // An old set serves until somebody has fetched the new one.
+      if (!good || (Date.now() - good.at > MAX_AGE && !isFetching())) await refresh()
       const known = good ? await matchingKeys(good.keySet, header) : []
       if (known.length) return known
       // A key we do not know may be a new one.

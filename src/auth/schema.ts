@@ -28,6 +28,13 @@ export const users = sqliteTable(
   (table) => [uniqueIndex('users_email').on(table.email)],
 )
 
+/** Who was erased, for as long as a token of theirs could live: it is refused. */
+export const erasedUsers = sqliteTable(
+  'erased_users',
+  { user_id: text().primaryKey(), erased_at: text().notNull() },
+  (table) => [index('erased_users_erased_at').on(table.erased_at)],
+)
+
 /** One login on one device, until it ends: its row is deleted then. Its `id` is the `sid` of its access tokens. */
 export const sessions = sqliteTable(
   'sessions',

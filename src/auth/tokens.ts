@@ -5,6 +5,7 @@ import {
   jwtVerify,
   SignJWT,
   type JWTHeaderParameters,
+  type JWTPayload,
   type JWTVerifyOptions,
   type JWTVerifyResult,
 } from 'jose'
@@ -25,8 +26,8 @@ const MAX_TOKEN = 16 * 1024
 /** The media type of an access token (RFC 9068 §2.1). */
 const ACCESS_TOKEN = 'at+jwt'
 
-/** Whom a token names, and when it expires, in seconds since 1970. */
-export type Verified = Identity & { expires: number }
+/** Whom a token names, when it expires, in seconds since 1970, and whether a key of this deployment signed it. */
+export type Verified = Identity & { expires: number; own: boolean }
 
 /**
  * Verifies an access token: a JWS in compact form (RFC 7515) by a trusted issuer, whose claims hold now (RFC 7519,
@@ -40,10 +41,12 @@ export async function verifyToken(token: string, config: Config): Promise<Verifi
   if (typeof sub !== 'string' || !isUserId(sub)) throw invalidToken('its subject is not a user id')
   if (typeof exp !== 'number' || exp > LAST_SECOND) throw invalidToken('its expiry is not a time')
   if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
+  if (own && config.JWKS_URL) checkOwnNames(payload, config)
   const sessionId = own ? sid : undefined
   if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
   const loggedInAt = typeof auth_time === 'number' ? auth_time : undefined
-  return { userId: sub, role: roleOf(role), sessionId, loggedInAt, expires: exp }
+  const counted = own || config.JWT_TRUST_ROLE ? roleOf(role) : 'user'
+  return { userId: sub, role: counted, sessionId, loggedInAt, expires: exp, own }
 }
 
 /**
@@ -54,7 +57,7 @@ export async function issueAccessToken(
   config: Config,
   { userId, role, sessionId }: Pick<Identity, 'userId' | 'role'> & { sessionId: string },
 ): Promise<string> {
-  const { signingKey, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
+  const { signingKey, ownIssuer, JWT_AUDIENCE: audience } = config
   if (!signingKey) throw new Problem('misconfigured')
   const now = Math.floor(Date.now() / 1000)
   const token = new SignJWT({
@@ -64,7 +67,7 @@ export async function issueAccessToken(
     iat: now,
     exp: now + config.ACCESS_TOKEN_TTL,
     jti: crypto.randomUUID(),
-    ...(issuer && { iss: issuer }),
+    iss: ownIssuer,
     ...(audience && { aud: audience }),
   })
   if (signingKey instanceof Uint8Array) {
@@ -73,6 +76,16 @@ export async function issueAccessToken(
   const { kid, sign } = await importKey(signingKey)
   if (!sign) throw new Problem('misconfigured')
   return token.setProtectedHeader({ alg: signingKey.alg, kid, typ: ACCESS_TOKEN }).sign(sign)
+}
+
+/**
+ * Beside a key set, JWT_ISSUER and JWT_AUDIENCE are what the provider's tokens carry. A token of our own keys may go
+ * without either, as one made by hand does, but never under another issuer's name or for somebody else.
+ */
+function checkOwnNames({ iss, aud }: JWTPayload, { ownIssuer, JWT_AUDIENCE }: Config): void {
+  if (iss !== undefined && iss !== ownIssuer) throw invalidToken('its iss does not hold')
+  if (aud !== undefined && ![aud].flat().includes(JWT_AUDIENCE ?? ''))
+    throw invalidToken('its aud does not hold')
 }
 
 /** The problem for a token that was sent and does not hold, with the challenge of RFC 6750 §3. */
@@ -113,8 +126,9 @@ function optionsFor(issuer: Issuer, config: Config): JWTVerifyOptions {
       algorithms: [...issuer.algorithms],
       clockTolerance: LEEWAY,
       requiredClaims: ['sub', 'exp'],
-      ...(config.JWT_ISSUER && { issuer: config.JWT_ISSUER }),
-      ...(config.JWT_AUDIENCE && { audience: config.JWT_AUDIENCE }),
+      // Of our own tokens beside a key set: see checkOwnNames.
+      ...(config.JWT_ISSUER && !(issuer.own && config.JWKS_URL) && { issuer: config.JWT_ISSUER }),
+      ...(config.JWT_AUDIENCE && !(issuer.own && config.JWKS_URL) && { audience: config.JWT_AUDIENCE }),
     }
     optionsOf.set(issuer, options)
   }

@@ -1,39 +1,72 @@
 import { Hono } from 'hono'
-import { openDatabase } from '../d1/database.ts'
+import { openDatabase, type Cost } from '../d1/database.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from './methods.ts'
 import { Problem } from '../problems.ts'
 
+/** What was found last, and when, in milliseconds since 1970. */
+interface Check {
+  began: number
+  ended: number
+  problem?: Problem | undefined
+}
+
+/** How long what was found holds, how long one waits for it, and how often one looks, in milliseconds. */
+const FRESH = 1_000
+const PATIENCE = 6_000
+const POLL = 10
+
 /**
  * `/health`: the Worker runs; no I/O. `/ready`: D1 answers and these migrations, which this version needs, are applied;
- * otherwise `not_ready`.
+ * otherwise `not_ready`, as found within the last second.
  */
 export function healthFor(migrations: readonly string[]): Hono<App> {
   const health = new Hono<App>()
+  const checks = new WeakMap<D1Database, Check>()
 
   health.get('/health', (c) => c.json({ status: 'healthy' }))
 
   health.get('/ready', async (c) => {
-    const database = openDatabase(c.env.DB, c.get('cost'))
-    const [rows = []] = await database
-      .batch([{ sql: 'SELECT name FROM d1_migrations', parameters: [] }])
-      .catch((error: unknown) => {
-        const detail =
-          error instanceof Problem && error.type === 'misconfigured'
-            ? 'The database has no schema yet: run the migrations.'
-            : 'The database does not answer.'
-        throw new Problem('not_ready', { detail })
-      })
-    const applied = new Set(rows.map(({ name }) => name))
-    const missing = migrations.filter((name) => !applied.has(name))
-    if (missing.length) {
-      const detail = `The database schema lacks ${missing.join(', ')}: run the migrations.`
-      throw new Problem('not_ready', { detail })
+    const { DB } = c.env
+    const last = checks.get(DB) ?? { began: 0, ended: 0 }
+    checks.set(DB, last)
+    // One request asks, however many come at once; the others poll, because a Worker may not await another one's promise.
+    while (last.began > last.ended && Date.now() - last.began < PATIENCE) await scheduler.wait(POLL)
+    if (Date.now() - last.ended >= FRESH) {
+      last.began = Date.now()
+      last.problem = await problemOf(DB, migrations, c.get('cost'))
+      last.ended = Date.now()
     }
+    if (last.problem) throw last.problem
     return c.json({ status: 'ready' })
   })
 
   otherMethods(health, '/health')
   otherMethods(health, '/ready')
   return health
+}
+
+/** Why the database is not ready; undefined when it is. */
+async function problemOf(
+  DB: D1Database,
+  migrations: readonly string[],
+  cost: Cost,
+): Promise<Problem | undefined> {
+  try {
+    const names = [{ sql: 'SELECT name FROM d1_migrations', parameters: [] }]
+    const [rows = []] = await openDatabase(DB, cost).batch(names)
+    const applied = new Set(rows.map(({ name }) => name))
+    const missing = migrations.filter((name) => !applied.has(name))
+    if (!missing.length) return undefined
+    return notReady(`The database schema lacks ${missing.join(', ')}: run the migrations.`)
+  } catch (error) {
+    const empty = error instanceof Problem && error.type === 'misconfigured'
+    return notReady(
+      empty ? 'The database has no schema yet: run the migrations.' : 'The database does not answer.',
+    )
+  }
+}
+
+function notReady(detail: string): Problem {
+  return new Problem('not_ready', { detail })
 }

@@ -10,6 +10,7 @@ const RETRY_AFTER = '1'
 
 /** How a 401 asks for credentials when its thrower does not say (RFC 9110 §11.6.1, RFC 6750 §3). */
 const challenges: Partial<Record<ProblemType, string>> = {
+  invalid_token: 'Bearer error="invalid_token"',
   session_ended: 'Bearer error="invalid_token", error_description="its session has ended"',
   invalid_refresh_token: 'Bearer error="invalid_token", error_description="the refresh token was refused"',
 }

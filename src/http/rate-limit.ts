@@ -2,9 +2,11 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig, type Bindings, type Limiter } from '../config.ts'
 import type { App } from '../context.ts'
+import type { Cost } from '../d1/database.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { log } from '../log.ts'
+import { afterAnswer } from './after-answer.ts'
 
 /** What is limited on the way to an account. */
 export type Purpose = 'login' | 'guest' | 'register' | 'refresh' | 'logout' | 'password'
@@ -23,11 +25,42 @@ export const policies: Readonly<Record<Limiter, Policy>> = {
   ADDRESS_LIMIT: { name: 'address', quota: 120, window: 60 },
 }
 
-/** Limits what a user may ask of the API. Throws `rate_limited`. Without its binding the API serves, and the log says so. */
+/**
+ * Limits what a user may ask of the API: one unit a request, and more for what it costs ({@link chargeUser}). Throws
+ * `rate_limited`. Without its binding the API serves, and the log says so.
+ */
 export const limitUser = createMiddleware<App>(async function limitUser(c, next) {
   await count(c, 'USER_LIMIT', c.get('identity').userId)
   await next()
+  chargeUser(c)
 })
+
+/** How much work of the database one unit pays for, in milliseconds. */
+const UNIT_MS = 5
+/** How many units are counted at a time. */
+const AT_ONCE = 50
+const charged = new WeakMap<Cost, number>()
+
+/**
+ * Charges the caller, after the answer, one unit for every 5 ms that the database has worked for the request so far and
+ * that was not charged yet. To be called again when a stream goes on asking after its answer has begun.
+ */
+export function chargeUser(c: Context<App>): void {
+  const cost = c.get('cost')
+  const due = Math.min(Math.floor(cost.workMs / UNIT_MS), policies.USER_LIMIT.quota)
+  const units = due - (charged.get(cost) ?? 0)
+  if (units <= 0 || !readConfig(c.env).RATE_LIMITS) return
+  charged.set(cost, due)
+  afterAnswer(c, spend(c.env, c.get('identity').userId, units))
+}
+
+/** Counts so many units; the binding takes one at a time. What is over the limit is for the next request to hear. */
+async function spend(env: Bindings, key: string, units: number): Promise<void> {
+  for (let left = units; left > 0; left -= AT_ONCE) {
+    const calls = Array.from({ length: Math.min(left, AT_ONCE) }, () => outcomeOf(env, 'USER_LIMIT', key))
+    await Promise.all(calls)
+  }
+}
 
 /** Limits what a client address may ask for a purpose. Throws `rate_limited`, or `misconfigured` without its binding. */
 export function limitAddress(purpose: Purpose) {

@@ -1,7 +1,7 @@
-import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig, type Bindings } from '../config.ts'
 import type { App } from '../context.ts'
+import { afterAnswer } from '../http/after-answer.ts'
 import type { Written } from '../d1/database.ts'
 import { log } from '../log.ts'
 import type { Hint } from './connection.ts'
@@ -104,15 +104,4 @@ async function within(milliseconds: number, work: Promise<void>): Promise<void> 
   const timer = setTimeout(late.resolve, milliseconds)
   await Promise.race([work, late.promise])
   clearTimeout(timer)
-}
-
-/** Lets work go on after the answer, where the runtime says how; elsewhere it does so by itself. */
-function afterAnswer(c: Context<App>, work: Promise<void>): void {
-  let context: Pick<ExecutionContext, 'waitUntil'> | undefined
-  try {
-    context = c.executionCtx
-  } catch {
-    // A test or a script calls the app without one.
-  }
-  context?.waitUntil(work)
 }

@@ -1,5 +1,6 @@
 import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
-import { activity, sessions, users } from '../auth/schema.ts'
+import { NOW } from '../d1/clock.ts'
+import { activity, erasedUsers, sessions, users } from '../auth/schema.ts'
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { clearTokenCookies } from '../auth/cookies.ts'
@@ -32,11 +33,16 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
 
 /**
  * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. It
- * may be somebody who has no account here but rows.
+ * may be somebody who has no account here but rows. Tokens of that user are refused from then on.
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
-  const statements = memo(() => eraseStatements(resources))
+  const statements = memo(() => [
+    ...eraseStatements(resources),
+    compileOwned(
+      sql`INSERT OR REPLACE INTO ${erasedUsers} (user_id, erased_at) VALUES (${slot(OWNER)}, ${NOW})`,
+    ),
+  ])
 
   erase.delete('/', async (c) => {
     const owner = c.get('owner')

@@ -8,6 +8,7 @@ import type { Row } from '../d1/database.ts'
 import type { App } from '../context.ts'
 import { log } from '../log.ts'
 import { otherMethods } from '../http/methods.ts'
+import { chargeUser } from '../http/rate-limit.ts'
 import { memo } from '../memo.ts'
 import { TOP } from '../engine/page.ts'
 import type { Resource } from '../engine/resource.ts'
@@ -88,6 +89,7 @@ async function* documentOf(
     for (let after: unknown = TOP; after !== undefined;) {
       const page = bind(statement, { [OWNER]: owner, after, limit: BATCH })
       const [rows = []] = await database.batch([page], { repeatable: true })
+      chargeUser(c)
       after = rows.length === BATCH ? rows.at(-1)?.id : undefined
       count += rows.length
       if (rows.length) yield separator + rows.map((row) => JSON.stringify(shown(row))).join(',\n')

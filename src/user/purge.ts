@@ -4,7 +4,8 @@ import { purgeGuessesStatement, purgeNobodyStatement } from '../accounts/guesses
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
 import type { Bindings } from '../config.ts'
-import { NOW, NOW_MS } from '../d1/clock.ts'
+import { erasedUsers } from '../auth/schema.ts'
+import { daysAgo, NOW, NOW_MS } from '../d1/clock.ts'
 import { noCost, openDatabase, type Database, type Row } from '../d1/database.ts'
 import { bind, compileUnscoped, type Statement } from '../d1/statement.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
@@ -21,6 +22,14 @@ const WINDOW = 5_000
 /** How long one run works, in milliseconds. The next run continues. */
 const BUDGET = 120_000
 
+/** How many days an erased user's tokens are refused: the longest that an access token of this deployment lives. */
+const TOMBSTONE_DAYS = 30
+
+const forgetErasedStatement = compileUnscoped(
+  sql`DELETE FROM ${erasedUsers} WHERE user_id IN (SELECT user_id FROM ${erasedUsers}
+    WHERE erased_at <= ${daysAgo(TOMBSTONE_DAYS)} ORDER BY erased_at LIMIT 1000) RETURNING 1`,
+)
+
 /** What is forgotten after its time, whoever it is about: each deletes some, and returns something for what it deletes. */
 const CHORES = {
   idempotency_keys: forgetStatement,
@@ -29,6 +38,7 @@ const CHORES = {
   activity: purgeActivityStatement,
   guesses: purgeGuessesStatement,
   nobody: purgeNobodyStatement,
+  erased: forgetErasedStatement,
 }
 
 /** Something to delete, a step at a time. */

@@ -1,0 +1,27 @@
+import { sql, type SQL } from 'drizzle-orm'
+import { assertion, raise } from '../d1/assertion.ts'
+import type { Guard } from '../d1/database.ts'
+import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { erasedUsers, users } from './schema.ts'
+
+const notErased = sql`NOT EXISTS (SELECT 1 FROM ${erasedUsers} WHERE user_id = ${slot(OWNER)})`
+const notOurs = sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE id = ${slot(OWNER)})`
+
+const own = statementsFor(notErased)
+const foreign = statementsFor(sql`${notErased} AND ${notOurs}`)
+
+function statementsFor(holds: SQL) {
+  return { selects: compileOwned(sql`SELECT 1 WHERE ${holds}`), asserts: compileOwned(assertion(holds)) }
+}
+
+/**
+ * What must hold for every batch of a request whose token names no session: its user has not been erased, and, when an
+ * identity provider issued it, is no account of this deployment, whose ids are another namespace. A session's token needs
+ * neither: the session ends with its account.
+ */
+export function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Guard {
+  const statements = isOwn ? own : foreign
+  const values = { [OWNER]: userId, problem: raise('invalid_token') }
+  const statement = bind(reads ? statements.selects : statements.asserts, values)
+  return { statement, problem: 'invalid_token', selects: reads }
+}
