@@ -42,6 +42,7 @@ const unscoped = {
   'engine/idempotency.ts': ['forgetStatement: maintenance, by the cron trigger'],
   'user/erase.ts': ['a PRAGMA, which touches no row'],
   'user/purge.ts': [
+    'forgetErasedStatement: maintenance, by the cron trigger',
     'the rows to purge: maintenance, by the cron trigger, like the next three',
     'those that others require',
     'putting these into the trash first',

@@ -10,5 +10,6 @@ import { derivedKey } from './derived-key.ts'
 export async function noteAccount(c: Context<App>, email: string, id?: string): Promise<void> {
   const key = await derivedKey(readConfig(c.env), 'e-mails in the log')
   const digest = new Uint8Array(await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(email)))
-  c.set('account', { emailKey: digest.subarray(0, 16).toHex(), id })
+  const hex = Array.from(digest.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  c.set('account', { emailKey: hex, id })
 }
