@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// npm create freehold <folder>: copies template/, installs, and writes the first migrations. Plain JavaScript, because it
+// npm create freehold <folder>: copies template/, installs, and declares a first resource. Plain JavaScript, because it
 // runs on the machine's own Node.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -41,7 +41,8 @@ Object.assign(manifest, own.freehold)
 writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`)
 
 run('npm', 'install', '--no-audit', '--no-fund', '--loglevel=error')
-run('npm', 'run', '--silent', 'migrate:new')
+// By the command, so that the first resource is written as every later one.
+run('npm', 'run', '--silent', 'resource', '--', 'notes', 'title:string', 'body:text?')
 console.log(`
 cd ${given}
 npm run dev      # serves on http://localhost:8787
