@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { declarationsOf } from './declarations.ts'
 import { engine, isEngine, root } from './project.ts'
 
-// Generates the client's types from public/openapi.json, and builds what is published of it. With a folder as argument
-// it only generates, into that folder.
+// Generates the client's types from public/openapi.json and its facts from the declarations, and builds what is published
+// of it. With a folder as argument it only generates, into that folder.
 const own = join(engine, 'client')
 const client = isEngine ? own : join(root, '.freehold', 'client')
 const [target] = process.argv.slice(2)
@@ -26,6 +27,7 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
+const { resources } = await declarationsOf(root)
 const parse: (json: string) => Document = JSON.parse
 const parseManifest: (json: string) => { version: string; scripts?: unknown } = JSON.parse
 const document = parse(readFileSync(join(root, 'public', 'openapi.json'), 'utf8'))
@@ -95,35 +97,72 @@ function typesOf(api: Document): string {
 function collectionsOf({ paths, components }: Document): string {
   const found = Object.keys(paths).flatMap((path) => {
     const [, above, column, name] = /^(?:.*\/(\w+)\/\{(\w+)\})?\/(\w+)\/\{id\}$/.exec(path) ?? []
-    return name ? [{ name, above, column, singular: singularOf(paths[path]) }] : []
+    const list = path.replace('/{id}', '')
+    return name ? [{ name, above, column, path: list, singular: singularOf(paths[path]) }] : []
   })
   const types = found.map(
-    ({ name, singular, column }) => `  ${name}: {
+    ({ name, singular, column, path }) => `  ${name}: {
     row: components['schemas']['${singular}']
     create: components['schemas']['${singular}Create']${column ? ` & { ${column}: string }` : ''}
     update: components['schemas']['${singular}Update']
+    query: Query<'${path}'>${column ? ` & { ${column}?: string }` : ''}
   }`,
   )
   const values = found.map(({ name, above, column, singular }) => {
     const defaults = defaultsOf(components.schemas[singular], components.schemas[`${singular}Create`])
     const parent = above ? `parent: ['${above}', '${column}'], ` : ''
-    return `  ${name}: { ${parent}defaults: ${JSON.stringify(defaults)} },`
+    const lists = JSON.stringify(listsOf(name)).slice(1, -1)
+    return `  ${name}: { ${parent}defaults: ${JSON.stringify(defaults)}, ${lists} },`
   })
-  return `${HEADER}import type { components } from './schema.ts'
+  return `${HEADER}import type { components, paths } from './schema.ts'
 
-/** The types of each collection: a row, what creates one, what changes one. */
+/** The parameters of a list that say which rows, and in what order. */
+type Query<Path extends keyof paths> = paths[Path] extends { get: { parameters: { query?: infer Parameters } } }
+  ? Omit<NonNullable<Parameters>, 'cursor' | 'limit' | 'offset' | 'total' | 'trashed'>
+  : never
+
+/** The types of each collection: a row, what creates one, what changes one, what a list of them is asked for. */
 export interface Collections {
 ${types.join('\n')}
 }
 
-/** The parent of each collection's rows, with the field that holds its id, and the fields of a new row that are not sent. */
-export const collections: Record<
-  keyof Collections,
-  { parent?: readonly [collection: keyof Collections, field: string]; defaults: object }
-> = {
+/** What the client has to know of a collection. */
+interface Facts {
+  /** The parent of its rows, with the field that holds its id. */
+  parent?: readonly [collection: keyof Collections, field: string]
+  /** The fields of a new row that are not sent. */
+  defaults: object
+  /** The filters of its lists: how each compares, and with which field. */
+  filters: Readonly<Record<string, readonly ['is' | 'has' | 'from' | 'upTo', field: string]>>
+  /** The fields that a list can be sorted by, with the values of an enum in their order. */
+  orders: Readonly<Record<string, readonly string[]>>
+  /** The fields that are searched. */
+  search: readonly string[]
+}
+
+export const collections: Record<keyof Collections, Facts> = {
 ${values.join('\n')}
 }
 `
+}
+
+/** How the lists of a collection filter, sort and search, as its declaration says. */
+function listsOf(collection: string) {
+  const resource = resources.find(({ name }) => name === collection)
+  if (!resource) throw new Error(`no declaration of ${collection}`)
+  const { filter, sort, search, visible } = resource
+  const filters: Record<string, readonly [kind: string, field: string]> = {}
+  for (const each of filter) {
+    if (typeof each === 'string') filters[each] = ['is', each]
+    else if ('has' in each) filters[each.as] = ['has', each.has]
+    else filters[each.as] = 'from' in each ? ['from', each.from] : ['upTo', each.upTo]
+  }
+  const valuesOf = (field: string) => visible.find(({ name }) => name === field)?.enumValues ?? []
+  return {
+    filters,
+    orders: Object.fromEntries(sort.map((field) => [field, valuesOf(field)])),
+    search: search.map(({ name }) => name),
+  }
 }
 
 /** The name of the schema of a row: what getting one answers with. */

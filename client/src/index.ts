@@ -33,7 +33,17 @@ export type { Fetch } from './retry.ts'
 export type { components, paths } from './schema.ts'
 export type { KeyValueStorage } from './storage.ts'
 export { memoryStore, type CopyStore, type StoredRecord } from './store.ts'
-export type { Change, Collection, Conflict, LocalCopy, Refusal, Row, Status, SyncOptions } from './sync.ts'
+export type {
+  Change,
+  Collection,
+  Conflict,
+  LocalCopy,
+  Refusal,
+  QueryOf,
+  Row,
+  Status,
+  SyncOptions,
+} from './sync.ts'
 
 /** How to reach an API, and as whom. */
 export interface ClientOptions {

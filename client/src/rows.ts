@@ -1,5 +1,6 @@
 import { collections } from './collections.ts'
 import { placeOf, type Change, type Collection, type RowData, type RowFields } from './outbox.ts'
+import { select, type Query } from './queries.ts'
 import type { StoredRecord } from './store.ts'
 
 /** A row as the server has it. */
@@ -27,6 +28,9 @@ export const changeKey = ({ key }: { key: string }) => `out/${key}`
 /** How many changes at once make it cheaper to sort a list anew than to put each row into its place. */
 const MANY = 64
 
+/** How many queries' rows are remembered. */
+const REMEMBERED = 100
+
 const NONE: readonly Change[] = []
 
 /** All of a copy in memory: what the server has and what waits, and the rows as both make them. */
@@ -36,6 +40,7 @@ export function newRows() {
   const waiting = new Map<string, readonly Change[]>()
   const view = new Map<Collection, Map<string, Entry>>()
   const lists = new Map<Collection, readonly RowData[]>()
+  const found = new Map<string, { from: readonly RowData[]; rows: readonly RowData[] }>()
   let progress: Progress | undefined
   let queue: readonly Change[] | undefined
 
@@ -126,6 +131,17 @@ export function newRows() {
     return !collections[entry.collection].parent || isAlive(parentOf(entry.collection, entry.data))
   }
 
+  function newest(collection: Collection): readonly RowData[] {
+    const known =
+      lists.get(collection) ??
+      Array.from(of(collection).values())
+        .filter(isAlive)
+        .map(({ data }) => data)
+        .toSorted(newestFirst)
+    lists.set(collection, known)
+    return known
+  }
+
   return {
     apply,
     queued,
@@ -139,16 +155,20 @@ export function newRows() {
       const entry = of(collection).get(id)
       return isAlive(entry) ? entry.data : undefined
     },
-    /** The live rows, newest first: the same array until one of them changes. */
-    rows(collection: Collection): readonly RowData[] {
-      const known =
-        lists.get(collection) ??
-        Array.from(of(collection).values())
-          .filter(isAlive)
-          .map(({ data }) => data)
-          .toSorted(newestFirst)
-      lists.set(collection, known)
-      return known
+    /** The live rows that pass a query, newest first unless it says otherwise: the same array until one of them changes. */
+    rows(collection: Collection, query?: Query): readonly RowData[] {
+      const from = newest(collection)
+      if (!query) return from
+      const key = `${collection} ${JSON.stringify(query)}`
+      const known = found.get(key)
+      if (known?.from === from) return known.rows
+      const now = select(collection, from, query)
+      const rows = known && isSameList(known.rows, now) ? known.rows : now
+      found.delete(key)
+      found.set(key, { from, rows })
+      const [oldest = key] = found.keys()
+      if (found.size > REMEMBERED) found.delete(oldest)
+      return rows
     },
     waiting: (collection: Collection, id: string) => waiting.get(placeOf({ collection, id })) ?? NONE,
     parentOf,
@@ -216,6 +236,10 @@ function placeIn(list: readonly RowData[], id: string): number {
     else high = middle
   }
   return low
+}
+
+function isSameList(one: readonly RowData[], other: readonly RowData[]): boolean {
+  return one.length === other.length && one.every((row, at) => row === other[at])
 }
 
 function newestFirst(a: RowData, b: RowData): number {

@@ -14,6 +14,7 @@ import {
 import type { Call } from './pages.ts'
 import { segment } from './paths.ts'
 import { OtherUserError, StorageError } from './problems.ts'
+import type { Query } from './queries.ts'
 import { batchOf, refusal, sendBulk, sendOne, type Outcome } from './push.ts'
 import { changeKey, newRows, rowKey, type Entry, type Progress } from './rows.ts'
 import { mutex, platform, type Channel, type KeyValueStorage } from './storage.ts'
@@ -49,12 +50,18 @@ export interface SyncOptions {
   onConflict?: (conflict: Conflict) => void
 }
 
+/** What the rows of a collection can be asked for. */
+export type QueryOf<Name extends Collection> = Collections[Name]['query']
+
 type CreateOf<Name extends Collection> = Collections[Name]['create']
 
 /** A copy of everything a user has. Reads answer at once, writes show at once and are sent in order when possible. */
 export interface LocalCopy {
-  /** The live rows of a collection, newest first; the same array until one of them changes. */
-  rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
+  /**
+   * The live rows of a collection that pass a query, which is one of the API's own lists, newest first unless it sorts;
+   * the same array until one of them changes. `task_id` and the like ask for the children of one parent.
+   */
+  rows<Name extends Collection>(collection: Name, query?: QueryOf<Name>): readonly Row<Name>[]
   /** One row, unless it is deleted; the same object until it changes. */
   row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
   /** The changes of one row that wait; the same array until that changes. */
@@ -449,9 +456,9 @@ export async function localCopy(
     return records
   }
 
-  function rows<Name extends Collection>(collection: Name): readonly Row<Name>[]
-  function rows(collection: Collection): unknown {
-    return all.rows(collection)
+  function rows<Name extends Collection>(collection: Name, query?: QueryOf<Name>): readonly Row<Name>[]
+  function rows(collection: Collection, query?: Query): unknown {
+    return all.rows(collection, query)
   }
 
   function row<Name extends Collection>(collection: Name, id: string): Row<Name> | undefined
