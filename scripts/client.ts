@@ -133,7 +133,7 @@ interface Facts {
   /** The fields of a new row that are not sent. */
   defaults: object
   /** The filters of its lists: how each compares, and with which field. */
-  filters: Readonly<Record<string, readonly ['is' | 'has' | 'from' | 'upTo', field: string]>>
+  filters: Readonly<Record<string, readonly ['equals' | 'has' | 'from' | 'upTo', field: string]>>
   /** The fields that a list can be sorted by, with the values of an enum in their order. */
   orders: Readonly<Record<string, readonly string[]>>
   /** The fields that are searched. */
@@ -151,15 +151,10 @@ function listsOf(collection: string) {
   const resource = resources.find(({ name }) => name === collection)
   if (!resource) throw new Error(`no declaration of ${collection}`)
   const { filter, sort, search, visible } = resource
-  const filters: Record<string, readonly [kind: string, field: string]> = {}
-  for (const each of filter) {
-    if (typeof each === 'string') filters[each] = ['is', each]
-    else if ('has' in each) filters[each.as] = ['has', each.has]
-    else filters[each.as] = 'from' in each ? ['from', each.from] : ['upTo', each.upTo]
-  }
+  const filters = filter.map(({ parameter, kind, column }) => [parameter, [kind, column.name]] as const)
   const valuesOf = (field: string) => visible.find(({ name }) => name === field)?.enumValues ?? []
   return {
-    filters,
+    filters: Object.fromEntries<readonly [kind: string, field: string]>(filters),
     orders: Object.fromEntries(sort.map((field) => [field, valuesOf(field)])),
     search: search.map(({ name }) => name),
   }

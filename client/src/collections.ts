@@ -37,7 +37,7 @@ interface Facts {
   /** The fields of a new row that are not sent. */
   defaults: object
   /** The filters of its lists: how each compares, and with which field. */
-  filters: Readonly<Record<string, readonly ['is' | 'has' | 'from' | 'upTo', field: string]>>
+  filters: Readonly<Record<string, readonly ['equals' | 'has' | 'from' | 'upTo', field: string]>>
   /** The fields that a list can be sorted by, with the values of an enum in their order. */
   orders: Readonly<Record<string, readonly string[]>>
   /** The fields that are searched. */
@@ -47,7 +47,7 @@ interface Facts {
 export const collections: Record<keyof Collections, Facts> = {
   projects: {
     defaults: { description: null, archived: false },
-    filters: { archived: ['is', 'archived'] },
+    filters: { archived: ['equals', 'archived'] },
     orders: { created_at: [], updated_at: [], name: [] },
     search: ['name', 'description'],
   },
@@ -63,10 +63,10 @@ export const collections: Record<keyof Collections, Facts> = {
       project_id: null,
     },
     filters: {
-      status: ['is', 'status'],
-      completed: ['is', 'completed'],
-      priority: ['is', 'priority'],
-      project_id: ['is', 'project_id'],
+      status: ['equals', 'status'],
+      completed: ['equals', 'completed'],
+      priority: ['equals', 'priority'],
+      project_id: ['equals', 'project_id'],
       tag: ['has', 'tags'],
       due_before: ['upTo', 'due_date'],
       due_after: ['from', 'due_date'],

@@ -38,9 +38,9 @@ function testOf(
   value: string | boolean | number,
 ): (row: RowData) => boolean {
   const { filters, parent } = collections[collection]
-  const [kind, field] = name === parent?.[1] ? (['is', name] as const) : (filters[name] ?? [])
+  const [kind, field] = name === parent?.[1] ? (['equals', name] as const) : (filters[name] ?? [])
   if (!kind || field === undefined) throw new TypeError(`${collection} cannot be filtered by ${name}`)
-  if (kind === 'is') return (row) => row[field] === value
+  if (kind === 'equals') return (row) => row[field] === value
   if (kind === 'has') return (row) => Array.isArray(row[field]) && row[field].includes(value)
   const moment = instantOf(String(value), kind)
   return (row) => {
