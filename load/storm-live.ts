@@ -159,7 +159,8 @@ async function listen(token: string) {
       for (;;) {
         const hint = heard.find((one) => one.revision >= revision)
         if (hint) return hint.at
-        await wake.promise
+        const code = await Promise.race([closed.promise, wake.promise])
+        must(code === undefined, `a connection closed with ${code}`)
       }
     },
   }
