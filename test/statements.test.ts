@@ -77,6 +77,6 @@ test('a statement that ends sessions returns them, so that their live connection
     )
     // What has expired was closed by then, by the hub's own alarm.
     .filter(({ statement }) => !statement.includes('WHERE ends_at <='))
-  expect(endings.length).toBeGreaterThan(5)
+  expect(endings).not.toEqual([])
   expect(endings.filter(({ statement }) => !statement.endsWith(RETURNING))).toEqual([])
 })

@@ -118,9 +118,12 @@ function trashSweep(resources: readonly Resource[], resource: Resource): Sweep {
     ),
     sql`UPDATE ${table} SET deleted_at = ${NOW} WHERE (user_id, id) IN (SELECT user_id, id FROM (${CHOSEN}))`,
   ].map(compileUnscoped)
-  const removing = [...dependents, { resource, rows: CHOSEN }]
-    .flatMap((each) => removal(resources, each.resource, each.rows))
-    .map(compileUnscoped)
+  const removing = [
+    ...dependents.flatMap((each) => removal(resources, each.resource, each.rows)),
+    ...clearings(resources, resource, CHOSEN),
+    // What went with them is not returned: there is no bound to it, and its owners are the same.
+    sql`${deletion(resource, CHOSEN)} RETURNING ${table.user_id}, ${table.revision}`,
+  ].map(compileUnscoped)
 
   const run = (database: Database, statements: readonly Statement[], rows: readonly Row[]) => {
     const chosen = JSON.stringify(rows.map(({ user_id, id }) => [user_id, id]))
@@ -187,8 +190,12 @@ function dependentsOf(resources: readonly Resource[], resource: Resource, rows: 
  * Deletes `rows`, and clears the references to them. Explicit rather than ON DELETE: a composite key cannot be set to
  * null in part, a cascade would go unseen by sync, and on D1 rebuilding a table in a migration fires it.
  */
-function removal(resources: readonly Resource[], { table }: Resource, rows: SQL): SQL[] {
-  const clearings = resources.flatMap((each) =>
+function removal(resources: readonly Resource[], resource: Resource, rows: SQL): SQL[] {
+  return [...clearings(resources, resource, rows), deletion(resource, rows)]
+}
+
+function clearings(resources: readonly Resource[], { table }: Resource, rows: SQL): SQL[] {
+  return resources.flatMap((each) =>
     each.references
       .filter((reference) => reference.table === table && !reference.column.notNull)
       .map(({ column }) =>
@@ -199,10 +206,10 @@ function removal(resources: readonly Resource[], { table }: Resource, rows: SQL)
         ),
       ),
   )
-  return [
-    ...clearings,
-    sql`DELETE FROM ${table} WHERE (user_id, id) IN (SELECT user_id, id FROM (${rows})) RETURNING ${table.user_id}, ${table.revision}`,
-  ]
+}
+
+function deletion({ table }: Resource, rows: SQL): SQL {
+  return sql`DELETE FROM ${table} WHERE (user_id, id) IN (SELECT user_id, id FROM (${rows}))`
 }
 
 /** The rows whose `column` is the id of one of `rows`, found through each owner's own rows. */
