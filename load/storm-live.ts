@@ -137,7 +137,7 @@ async function listen(token: string) {
   const heard: Heard[] = []
   const closed = Promise.withResolvers<number>()
   const ready = Promise.withResolvers<void>()
-  let wake = Promise.withResolvers<void>()
+  let wake = Promise.withResolvers<undefined>()
   socket.addEventListener('close', ({ code }) => {
     closed.resolve(code)
     ready.reject(new Error(`closed with ${code}`))
@@ -146,8 +146,8 @@ async function listen(token: string) {
     const { type, revisions } = message.parse(JSON.parse(String(data)))
     if (type === 'ready') ready.resolve()
     else heard.push({ revision: revisions.tasks ?? 0, at: performance.now() })
-    wake.resolve()
-    wake = Promise.withResolvers<void>()
+    wake.resolve(undefined)
+    wake = Promise.withResolvers<undefined>()
   })
   await ready.promise
   return {
