@@ -35,6 +35,9 @@ async function fixtureMigrations(schemas: readonly string[]) {
 /** The settings of a deployment, empty: those of a developer's .dev.vars are not the tests'. */
 const unset = Object.fromEntries(Object.keys(settingsFor(false).shape).map((name) => [name, '']))
 
+const types = join(import.meta.dirname, 'test', 'fixtures', 'types')
+const typeFixtures = ['kinds', 'options', 'leaves'].map((name) => join(types, `${name}.ts`))
+
 const bindings = {
   ...unset,
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
@@ -59,7 +62,37 @@ export default defineConfig({
         test: {
           name: 'worker',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/scripts/**', 'test/package/**', 'test/browser/**', 'test/clients/**'],
+          exclude: [
+            'test/scripts/**',
+            'test/package/**',
+            'test/browser/**',
+            'test/clients/**',
+            'test/types.test.ts',
+          ],
+          setupFiles: ['./test/setup.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      // The generated tests again, over a declaration of every type of field instead of the API's own.
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              outboundService: outside,
+              d1Databases: ['EMPTY_DB'],
+              bindings: { ...bindings, DECLARED_MIGRATIONS: await fixtureMigrations(typeFixtures) },
+            },
+          }),
+        ],
+        resolve: {
+          alias: [
+            { find: /^\.{1,2}\/(src\/|\.\.\/)*resources\/index\.ts$/, replacement: join(types, 'index.ts') },
+          ],
+        },
+        test: {
+          name: 'declarations',
+          include: ['test/generated/*.test.ts', 'test/bounds.test.ts', 'test/types.test.ts'],
           setupFiles: ['./test/setup.ts'],
           testTimeout: 60_000,
         },

@@ -6,6 +6,8 @@ declare namespace Cloudflare {
     /** Private keys (JWK) of the identity provider that the tests run, by algorithm. */
     PROVIDER_KEYS: Record<string, import('jose').JWK>
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
+    /** The generated migration of `test/fixtures/types`, in the project that serves these. */
+    DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures`. */
     FIXTURE_MIGRATIONS: import('cloudflare:test').D1Migration[]
   }
