@@ -3,6 +3,7 @@ import { segment } from './paths.ts'
 import { OtherUserError, ProblemError } from './problems.ts'
 import type { components } from './schema.ts'
 import { mutex, parse, type KeyValueStorage } from './storage.ts'
+import type { PasskeyLogin, Passkeys } from './ways-in.ts'
 
 type Schemas = components['schemas']
 
@@ -19,8 +20,10 @@ export type EmailAndPassword = Schemas['Credentials']
 export interface Accounts {
   /** Creates an account; it does not sign in. Throws `email_taken`. */
   register(body: EmailAndPassword): Promise<Account>
-  /** Signs in. */
-  login(body: EmailAndPassword): Promise<void>
+  /** Signs in: by e-mail and password, or in one of its other ways. */
+  login: Login
+  /** The passkeys of the account, and accounts made by one. */
+  passkeys: Passkeys
   /** Ends this session, or all of the user's. It forgets the tokens even if that fails. */
   logout(options?: { all?: boolean }): Promise<void>
   /** Whether there is a session to go on with; asks nobody. Not known of cookies: use `me`. */
@@ -32,18 +35,42 @@ export interface Accounts {
   endSession(id: string): Promise<void>
 }
 
+/** Signs in. */
+export interface Login {
+  (body: EmailAndPassword): Promise<void>
+  /** By a passkey that the browser offers; nobody is named. Throws `passkey_refused`. */
+  withPasskey(options?: PasskeyLogin): Promise<void>
+  /** Sends the browser to a provider, which sends it back to `returnTo`: there call `finish`. */
+  with(provider: string, options?: { returnTo?: string }): Promise<void>
+  /** As `with`, for adding the provider to the account that is signed in. Needs a login of the last ten minutes. */
+  add(provider: string, options?: { returnTo?: string }): Promise<void>
+  /**
+   * Ends what `with` or `add` began, if this page was come back to by it: resolves to whether it signed in. Throws a
+   * `SignInError` when the provider, or the API, did not let that be.
+   */
+  finish(): Promise<boolean>
+  /** Without an account: a guest, who becomes one by `register` or `passkeys.register`. */
+  asGuest(): Promise<void>
+}
+
+/** Why a sign-in with a provider came back without one: `access_denied`, `account_exists`, `email_unverified`… */
+export class SignInError extends Error {
+  override name = 'SignInError'
+}
+
 /** Calls a path of `/api/auth`: with credentials, or `bare`. */
 export interface AuthCall {
   <Result>(
-    method: 'get' | 'post' | 'put' | 'delete',
+    method: 'get' | 'post' | 'put' | 'patch' | 'delete',
     path: string,
     body?: object,
     bare?: boolean,
+    headers?: Record<string, string>,
   ): Promise<Result>
 }
 
 /** What the tokens come as, and what is kept of them. */
-interface Tokens {
+export interface Tokens {
   access_token: string
   refresh_token: string
   expires_in: number
@@ -63,9 +90,13 @@ interface OwnAccounts extends Accounts, Credentials {
   forget(): Promise<void>
 }
 
+/** A page that signs in by password alone loads none of it. */
+const waysIn = () => import('./ways-in.ts')
+
 /** The API's own accounts: tokens in `storage`, or in cookies that only the browser sees. */
 export function accounts(
   call: AuthCall,
+  origin: string,
   key: string,
   storage: KeyValueStorage,
   cookies: boolean,
@@ -115,6 +146,33 @@ export function accounts(
   const refreshOnce = (refused: Pass) =>
     (renewing ??= alone(() => refresh(refused)).finally(() => (renewing = undefined)))
 
+  const withCookies = (path: string) => (cookies ? `${path}?cookie=true` : path)
+  const login: Login = Object.assign(
+    async (body: EmailAndPassword) => write(await call('post', withCookies('/login'), body, true)),
+    {
+      async withPasskey(options: PasskeyLogin = {}) {
+        const { usePasskey } = await waysIn()
+        await write(await usePasskey(call, withCookies('/login/passkey'), options))
+      },
+      async with(provider: string, { returnTo }: { returnTo?: string } = {}) {
+        const { toProvider } = await waysIn()
+        await toProvider(call, origin, provider, returnTo)
+      },
+      async add(provider: string, { returnTo }: { returnTo?: string } = {}) {
+        const { toProvider } = await waysIn()
+        await toProvider(call, origin, provider, returnTo, true)
+      },
+      async finish() {
+        const back = (await waysIn()).fromProvider()
+        if (back?.error !== undefined) throw new SignInError(back.error)
+        if (!back?.body) return false
+        await write(await call('post', withCookies('/token'), back.body, true))
+        return true
+      },
+      asGuest: async () => write(await call('post', withCookies('/guest'), undefined, true)),
+    },
+  )
+
   async function me(): Promise<Account> {
     const account = await call<Account>('get', '/me')
     if (cookies) known = account.id
@@ -145,9 +203,15 @@ export function accounts(
       if (known) onSignedOut?.()
       known = undefined
     },
-    register: (body) => call('post', '/register', body, true),
-    async login(body) {
-      await write(await call('post', cookies ? '/login?cookie=true' : '/login', body, true))
+    // Whoever is signed in may be a guest, whose account it completes.
+    register: async (body) => call('post', '/register', body, !cookies && !(await read())),
+    login,
+    passkeys: {
+      add: async (name) => (await waysIn()).passkeysOf(call).add(name),
+      list: async () => (await waysIn()).passkeysOf(call).list(),
+      rename: async (id, name) => (await waysIn()).passkeysOf(call).rename(id, name),
+      remove: async (id) => (await waysIn()).passkeysOf(call).remove(id),
+      register: async (email) => (await waysIn()).passkeysOf(call).register(email),
     },
     async logout(options) {
       const kept = await read()

@@ -17,7 +17,15 @@ import type { paths } from './schema.ts'
 import { memory, platform, type KeyValueStorage } from './storage.ts'
 import type { LocalCopy, SyncOptions } from './sync.ts'
 
-export type { Account, Accounts, AccountSession, EmailAndPassword } from './auth.ts'
+export {
+  SignInError,
+  type Account,
+  type Accounts,
+  type AccountSession,
+  type EmailAndPassword,
+  type Login,
+} from './auth.ts'
+export type { Passkey, PasskeyLogin, Passkeys } from './ways-in.ts'
 export type { Collections } from './collections.ts'
 export type { TokenSource } from './credentials.ts'
 export {
@@ -137,7 +145,7 @@ export function createClient({
   const retrying = { fetch, retries, backoff, timeout, clock }
   let bookmark = ''
 
-  const own = accounts(callAuth, `freehold:${origin}`, storage, cookies, onSignedOut)
+  const own = accounts(callAuth, origin, `freehold:${origin}`, storage, cookies, onSignedOut)
   const credentials = token === undefined ? own : outside(token)
 
   /** Sends a request and reads the answer. */
@@ -189,9 +197,9 @@ export function createClient({
   const sendOpen = (request: Outgoing) => send(request, retrying, /(refresh|logout)$/.test(request.url))
   const sendOwn = async (request: Outgoing) => sendSigned(request, await credentials.pass())
 
-  function callAuth<Result>(...[method, path, body, bare]: Parameters<AuthCall>): Promise<Result>
-  function callAuth(...[method, path, body, bare]: Parameters<AuthCall>): Promise<unknown> {
-    return exchange(bare ? sendOpen : sendOwn, method, `/api/auth${path}`, { body })
+  function callAuth<Result>(...parameters: Parameters<AuthCall>): Promise<Result>
+  function callAuth(...[method, path, body, bare, headers]: Parameters<AuthCall>): Promise<unknown> {
+    return exchange(bare ? sendOpen : sendOwn, method, `/api/auth${path}`, { body, headers })
   }
 
   /**

@@ -8,7 +8,7 @@ export interface Given extends Omit<RequestInit, 'body' | 'headers' | 'method'> 
     header?: Record<string, string>
   }
   body?: object | undefined
-  headers?: HeadersOptions
+  headers?: HeadersOptions | undefined
   parseAs?: ParseAs
 }
 
