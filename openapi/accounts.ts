@@ -1,8 +1,12 @@
 import * as z from 'zod'
 import {
   credentials,
+  emailBody,
+  emailChange,
   logoutBody,
   passwordChange,
+  passwordReset,
+  proofBody,
   passwordGrant,
   passwordRegistration,
   refreshBody,
@@ -16,7 +20,7 @@ import { DEFAULT_LIMIT, MAX_LIMIT } from '../src/engine/query.ts'
 import type { Resource } from '../src/engine/resource.ts'
 import { closed, COUNT, pascal, ref, schemaOf, type Json } from './json.ts'
 import { limitParameter, query } from './parameters.ts'
-import { answer, headers, problems } from './responses.ts'
+import { answer, costless, headers, problems } from './responses.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 /** What any operation may meet. */
@@ -120,6 +124,53 @@ export function accountPaths(): Json {
       delete: operation('endSession', 'End a session', {
         description: 'Logs out wherever that was.',
         responses: { ...done('It has ended.'), ...problems(401, 403, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/password/forgot': {
+      post: operation('forgotPassword', 'Forget the password', {
+        description:
+          'Mails the address a link to set a new password, if it has an account here; the answer is the same if not. The link ' +
+          'leads to `APP_URL#reset=<token>` and works once, for an hour.',
+        security: [],
+        requestBody: json('EmailAddress'),
+        responses: { ...asked('Asked.'), ...problems(...BODY, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/password/reset': {
+      post: operation('resetPassword', 'Set a new password by mail', {
+        description:
+          'With the token of the mail. It verifies the address, ends every session, and removes the passkeys and identities that ' +
+          'were added before the address was ever proved. Log in next.',
+        security: [],
+        requestBody: json('PasswordReset'),
+        responses: { ...done('Set.'), ...problems(...BODY, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/email/verification': {
+      post: operation('sendVerification', 'Ask for the verifying mail again', {
+        description:
+          'Mails the account’s own address a link to verify it, unless it is verified. Registration sends the first by itself. ' +
+          'The link leads to `APP_URL#verify=<token>` and works once, for a day.',
+        responses: { ...asked('Asked.'), ...problems(401, 403, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/email/verify': {
+      post: operation('verifyEmail', 'Verify an address', {
+        description:
+          'With the token of the mail, signed in or not. An account that never proved the same address loses it, and with it ' +
+          'every way in.',
+        security: [],
+        requestBody: json('Proof'),
+        responses: { ...done('Verified.'), ...problems(...BODY, 404, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/email': {
+      put: operation('changeEmail', 'Change the e-mail', {
+        description:
+          'Asks the new address to prove itself and tells the former one; nothing changes before. An address of another account ' +
+          'looks the same, and its owner gets a mail. Needs the current password, or a login of the last ten minutes.',
+        requestBody: json('EmailChange'),
+        responses: { ...asked('Asked.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
       }),
     },
     '/api/auth/activity': {
@@ -232,6 +283,10 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     RefreshGrant: schemaOf(refreshGrant),
     Logout: schemaOf(logoutBody),
     PasswordChange: schemaOf(passwordChange),
+    EmailAddress: schemaOf(emailBody),
+    PasswordReset: schemaOf(passwordReset),
+    Proof: schemaOf(proofBody),
+    EmailChange: schemaOf(emailChange),
     Account: schemaOf(account),
     Session: schemaOf(session),
     Activity: schemaOf(happening),
@@ -305,6 +360,10 @@ function done(description: string): Json {
 }
 
 /** The tokens, or in cookie mode what is left without them. */
+function asked(description: string): Json {
+  return { 202: { description, headers: costless() } }
+}
+
 function tokens(description: string): Json {
   const schema = { oneOf: [ref('schemas', 'Tokens'), ref('schemas', 'CookieTokens')] }
   return {

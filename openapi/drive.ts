@@ -1,3 +1,4 @@
+import type { LinkPurpose } from './mailbox.ts'
 import { v7 as uuidv7 } from 'uuid'
 import * as z from 'zod'
 import { encodeOpaque } from '../src/engine/cursor.ts'
@@ -31,6 +32,8 @@ export interface Exchange {
 export interface Deployment {
   send: (request: Sent) => Promise<Got>
   newToken: (role?: 'admin') => Promise<string>
+  /** The token of the newest mail of this kind to an address. */
+  mailed: (purpose: LinkPurpose, address: string) => Promise<string>
 }
 
 /** What no operation can be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
@@ -42,7 +45,9 @@ const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
  */
 export function isInReach({ path }: Operation, status: number): boolean {
   if (path.endsWith('/events')) return [401, 403, 406].includes(status)
-  return !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/\w+$/.test(path))
+  return (
+    !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/(\w+|(password|email)\/\w+)$/.test(path))
+  )
 }
 
 /** One visit to an operation: what is in its path is there, and belongs to a user of its own. */
@@ -51,6 +56,12 @@ interface Visit {
   headers: Record<string, string>
   given: Given
 }
+
+/** What is used by the token of a mail. */
+const MAILED: ReadonlyMap<string, LinkPurpose> = new Map([
+  ['/api/auth/password/reset', 'reset'],
+  ['/api/auth/email/verify', 'verify'],
+])
 
 const row = z.object({ id: z.string() })
 const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
@@ -62,7 +73,7 @@ const MAX_BODY = 65_536
  * Everything a document says can be asked and answered, from the document alone: `drive(operation)` asks for each
  * success and for each error that it describes and that a client can bring about, or for those errors that are wanted.
  */
-export function driverFor(document: unknown, { send, newToken }: Deployment) {
+export function driverFor(document: unknown, { send, newToken, mailed }: Deployment) {
   const operations = operationsOf(document)
   const creatorOf = (path: string) =>
     operations.find((each) => each.path === path && each.method === 'POST' && each.responses.has(201))
@@ -82,10 +93,25 @@ export function driverFor(document: unknown, { send, newToken }: Deployment) {
     if (path === '/api/auth/register') return { headers: {}, given }
     await post('/api/auth/register', given)
     const { access_token, refresh_token } = pair.parse(succeeded(await post('/api/auth/login', given)))
+    const token = await tokenOf(path, email, given)
     return {
       headers: open ? {} : bearer(access_token),
-      given: { ...given, 'refresh_token?': () => refresh_token, refresh_token: () => refresh_token },
+      given: {
+        ...given,
+        ...token,
+        'refresh_token?': () => refresh_token,
+        refresh_token: () => refresh_token,
+      },
     }
+  }
+
+  /** What was mailed to a new account, for the operations that use it. */
+  async function tokenOf(path: string, email: string, given: Given): Promise<Given> {
+    const purpose = MAILED.get(path)
+    if (!purpose) return {}
+    if (purpose === 'reset') await post('/api/auth/password/forgot', given)
+    const token = await mailed(purpose, email)
+    return { token: () => token }
   }
 
   async function post(path: string, given: Given): Promise<Got> {

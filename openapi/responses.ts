@@ -67,6 +67,11 @@ export function headers(names: readonly string[]): Json {
   return Object.fromEntries([...names, ...EVERYWHERE].map((name) => [name, ref('headers', name)]))
 }
 
+/** The headers of an answer whose cost would tell what its caller must not know. */
+export function costless(): Json {
+  return Object.fromEntries(['X-Request-Id', 'x-d1-bookmark'].map((name) => [name, ref('headers', name)]))
+}
+
 /** The errors that an operation may meet, by status. */
 export function problems(...statuses: number[]): Json {
   return Object.fromEntries(statuses.map((status) => [status, ref('responses', `Problem${status}`)]))

@@ -13,6 +13,7 @@ import { declarationsOf } from './declarations.ts'
 import { exampleFile, root } from './project.ts'
 import { migrationFiles, statementsOf } from './migrations.ts'
 import { openApiFor } from '../openapi/document.ts'
+import { newMailbox } from '../openapi/mailbox.ts'
 import { driverFor, type Deployment, type Exchange } from '../openapi/drive.ts'
 import { recorded, type Examples } from '../openapi/examples.ts'
 import { operationsOf } from '../openapi/operations.ts'
@@ -58,7 +59,14 @@ try {
 async function record(): Promise<Examples> {
   const document = openApiFor(resources, verbs)
   const app = createApp(resources, verbs)
-  const bindings = { DB: env.DB, JWT_SECRET: SECRET, ENVIRONMENT: 'development', RATE_LIMITS: 'off' }
+  const mailbox = newMailbox()
+  const bindings = {
+    EMAIL: mailbox.EMAIL,
+    DB: env.DB,
+    JWT_SECRET: SECRET,
+    ENVIRONMENT: 'development',
+    RATE_LIMITS: 'off',
+  }
   const sender =
     (settings: object): Deployment['send'] =>
     async ({ method, path, headers, body }) => {
@@ -71,7 +79,7 @@ async function record(): Promise<Examples> {
       .setProtectedHeader({ alg: 'HS256' })
       .setExpirationTime('1h')
       .sign(new TextEncoder().encode(SECRET))
-  const drive = driverFor(document, { send: sender({}), newToken })
+  const drive = driverFor(document, { send: sender({}), newToken, mailed: mailbox.token })
   const known =
     options.new && existsSync(exampleFile)
       ? recorded.parse(JSON.parse(readFileSync(exampleFile, 'utf8')))

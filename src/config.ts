@@ -3,7 +3,7 @@ import { log } from './log.ts'
 import { ownKey, type OwnKey } from './own-key.ts'
 import { Problem } from './problems.ts'
 import { providers, secretSetting, type ConfiguredProvider } from './provider.ts'
-import { domain, httpsUrl, onOff, origins, seconds, secret, words } from './setting.ts'
+import { domain, httpsUrl, onOff, oneOf, origins, seconds, secret, sender, words } from './setting.ts'
 
 const SECRET_BYTES = 32
 const DAY = 24 * 60 * 60
@@ -54,6 +54,17 @@ export function settingsFor(development: boolean) {
     READ_REPLICAS: onOff('off').describe(
       '`on` lets reads go to the nearest replica, when replication is on for the database: each request then is a D1 session',
     ),
+    MAIL_FROM: sender(development ? 'Freehold <freehold@example.com>' : undefined).describe(
+      'whom mail comes from, `you@example.com` or `Name <you@example.com>`; without it no mail is sent',
+    ),
+    MAIL_PROVIDER: oneOf(['resend', 'postmark']).describe(
+      'who sends it, `resend` or `postmark`; by default the binding `EMAIL` of `wrangler.toml`',
+    ),
+    MAIL_API_KEY: words().describe('the secret key of that provider'),
+    APP_URL: httpsUrl(development).describe(
+      'the page that links in mails lead to, by default this deployment; it handles `#reset=` and `#verify=`',
+    ),
+    REQUIRE_VERIFIED_EMAIL: onOff('off').describe('`on` lets nobody log in before their address is verified'),
     PASSKEY_RP_ID: domain().describe(
       'the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both',
     ),
@@ -80,8 +91,8 @@ export type Settings = { [Name in keyof Schema['shape']]?: string }
 export type Limiter = 'USER_LIMIT' | 'ACCOUNT_LIMIT' | 'ADDRESS_LIMIT'
 
 /** What the Worker is given: the D1 binding, the rate limits, the hubs and the settings. */
-export type Bindings = Omit<Cloudflare.Env, Limiter | 'HUB'> &
-  Partial<Pick<Cloudflare.Env, Limiter | 'HUB'>> &
+export type Bindings = Omit<Cloudflare.Env, Limiter | 'HUB' | 'EMAIL'> &
+  Partial<Pick<Cloudflare.Env, Limiter | 'HUB' | 'EMAIL'>> &
   Settings
 
 /** The settings after they were read and checked, each under its name, and what follows from several of them. */
@@ -174,6 +185,7 @@ function parseSettings(env: Settings): Reading {
     }
     if (settings.OWN_ISSUER === settings.JWT_ISSUER) faults.push('OWN_ISSUER is the JWT_ISSUER of JWKS_URL')
   }
+  if (settings.MAIL_PROVIDER && !settings.MAIL_API_KEY) faults.push('MAIL_API_KEY is not set')
   const signingKey = key ?? shared
   const texts = new Map(Object.entries<unknown>(env))
   const providersHere = settings.OIDC_PROVIDERS.map((provider): ConfiguredProvider => {

@@ -56,6 +56,11 @@ export const problemTypes = {
     'Foreign origin',
     'A request with cookies that changes something must come from an allowed `Origin`.',
   ],
+  email_unverified: [
+    403,
+    'E-mail not verified',
+    'The address of this account has to be verified first: follow the link in the mail that was sent there.',
+  ],
   reauthentication_required: [
     403,
     'Log in again',
@@ -126,6 +131,11 @@ export const problemTypes = {
     'Key reused',
     'This `Idempotency-Key` came with another body before. A new request needs a new key.',
   ],
+  invalid_token_link: [
+    422,
+    'Link used or expired',
+    'The token of this link was used before, has expired or is unknown. Ask for another mail.',
+  ],
   rate_limited: [429, 'Too many requests', 'Wait for as many seconds as `Retry-After` says, then try again.'],
   internal_error: [500, 'Internal error', 'The fault is ours. Quote the request id when you report it.'],
   misconfigured: [
@@ -133,6 +143,7 @@ export const problemTypes = {
     'Misconfigured',
     'This deployment is not set up correctly; its log says what is wrong.',
   ],
+  mail_unavailable: [503, 'No mail here', 'This deployment is not set up to send mail.'],
   busy: [503, 'Busy', 'Too many passwords are being checked at once. Try again.'],
   not_ready: [
     503,

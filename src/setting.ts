@@ -30,6 +30,19 @@ export function words() {
   return z.string().optional()
 }
 
+/** An address to send from, `ada@example.com` or `Ada <ada@example.com>` (RFC 5322 §3.4). */
+export function sender(usual?: string) {
+  const one = z
+    .string()
+    .regex(/^(?:[^<>@\r\n"]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an e-mail address')
+  return usual === undefined ? one.optional() : one.optional().prefault(usual)
+}
+
+/** One of several words. */
+export function oneOf<const Words extends readonly string[]>(all: Words) {
+  return z.enum(all, `is none of ${all.join(', ')}`).optional()
+}
+
 /** A domain name in its A-label form. */
 export function domain() {
   return z

@@ -8,6 +8,7 @@ import { answerOf, requestOf, type Json, type Parts } from './client.ts'
 type Overrides = { [Name in keyof Settings]?: string | undefined } & {
   DB?: D1Database
   HUB?: Bindings['HUB'] | undefined
+  EMAIL?: { send: (mail: never) => Promise<unknown> } | undefined
 } & {
   [Name in Limiter]?: RateLimit | undefined
 }

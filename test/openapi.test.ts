@@ -2,17 +2,21 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import document from '../public/openapi.json'
 import { driverFor, isInReach, type Exchange } from '../openapi/drive.ts'
+import { newMailbox } from '../openapi/mailbox.ts'
 import { operationsOf, type Media } from '../openapi/operations.ts'
-import { call, newId, tokenFor } from './client.ts'
+import { newId, tokenFor } from './client.ts'
 import { brokenDatabase, deploy } from './deployment.ts'
 
 // Every operation of the document is asked for each answer that it describes: what the document says is what happens.
 
 const operations = operationsOf(document)
+const mailbox = newMailbox()
+const app = deploy({ EMAIL: mailbox.EMAIL, MAIL_FROM: 'freehold@example.com' })
 const drive = driverFor(document, {
+  mailed: mailbox.token,
   newToken: (role) => tokenFor(`reader-${newId()}`, role && { role }),
   send: ({ method, path, headers, body }) =>
-    call(method, path, { headers: { ...headers, 'CF-Connecting-IP': anyAddress() }, body }),
+    app(method, path, { headers: { ...headers, 'CF-Connecting-IP': anyAddress() }, body }),
 })
 
 /** Addresses are limited, too. */

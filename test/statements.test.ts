@@ -17,6 +17,10 @@ const unscoped = {
     'purgeGuessesStatement: maintenance, by the cron trigger',
     'purgeNobodyStatement: maintenance, by the cron trigger',
   ],
+  'accounts/proofs.ts': [
+    'askResetStatement: by e-mail, whose owner it finds out',
+    'purgeProofsStatement: maintenance, by the cron trigger',
+  ],
   'accounts/sessions.ts': ['purgeSessionsStatement: maintenance, by the cron trigger'],
   'accounts/guests.ts': ['goneGuestsStatement: maintenance, by the cron trigger'],
   'accounts/identities.ts': [

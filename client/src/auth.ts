@@ -31,6 +31,18 @@ export interface Accounts {
   me(): Promise<Account>
   /** Ends every other session. */
   changePassword(body: Schemas['PasswordChange']): Promise<void>
+  /** Mails a link to set a new password, if the address has an account: `APP_URL#reset=<token>`. */
+  forgot(email: string): Promise<void>
+  /** Sets a new password by the token of that link; it does not sign in. Throws `invalid_token_link`. */
+  reset(body: Schemas['PasswordReset']): Promise<void>
+  /** Mails the account's own address a link to verify it again: `APP_URL#verify=<token>`. */
+  sendVerification(): Promise<void>
+  /** Verifies an address by the token of a link, signed in or not. Throws `invalid_token_link`. */
+  verify(token: string): Promise<void>
+  /** Asks for another address; nothing changes before it is verified. Throws `reauthentication_required`. */
+  changeEmail(body: Schemas['EmailChange']): Promise<void>
+  /** What happened to the account in the last 90 days, newest first, a page at a time. */
+  activity(cursor?: string): Promise<Schemas['ActivityList']>
   sessions(): Promise<Schemas['SessionList']>
   endSession(id: string): Promise<void>
 }
@@ -229,6 +241,13 @@ export function accounts(
       const tokens = await call<Tokens | undefined>('put', '/password', body)
       if (tokens?.refresh_token) await write(tokens)
     },
+    forgot: (email) => call('post', '/password/forgot', { email }, true),
+    reset: (body) => call('post', '/password/reset', body, true),
+    sendVerification: () => call('post', '/email/verification'),
+    verify: (token) => call('post', '/email/verify', { token }, true),
+    changeEmail: (body) => call('put', '/email', body),
+    activity: (cursor) =>
+      call('get', cursor === undefined ? '/activity' : `/activity?cursor=${encodeURIComponent(cursor)}`),
     sessions: () => call('get', '/sessions'),
     endSession: async (id) => call('delete', `/sessions/${segment(id)}`),
     forget,

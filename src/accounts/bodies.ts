@@ -47,6 +47,22 @@ export const newPasskey = z.lazy(() =>
 /** The body that gives a passkey another name. */
 export const passkeyName = z.lazy(() => z.strictObject({ name: title(MAX_NAME) }))
 
+/** The body of a request for a mail that lets its reader set a password. */
+export const emailBody = z.lazy(() => z.strictObject({ email: email() }))
+
+/** The body that uses a mailed token. */
+export const proofBody = z.lazy(() => z.strictObject({ token: text(ANY_TOKEN) }))
+
+/** The body that sets a password by a mailed token. */
+export const passwordReset = z.lazy(() =>
+  z.strictObject({ token: text(ANY_TOKEN), new_password: newPassword() }),
+)
+
+/** The body that asks for another address. */
+export const emailChange = z.lazy(() =>
+  z.strictObject({ email: email(), current_password: text(ANY_PASSWORD).optional() }),
+)
+
 /** The query string of a login. */
 export const loginQuery = z.lazy(() => z.strictObject({ cookie: z.enum(['true', 'false']).optional() }))
 

@@ -12,6 +12,7 @@ import type { passwordChange } from './bodies.ts'
 import { guesserByUser, refuseBlocked } from './guesses.ts'
 import { refuseGuessable } from './new-password.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
+import { dropPendingStatement } from './proofs.ts'
 import { encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
 import { end, renewStatement } from './sessions.ts'
 import { answerTokens } from './token-answer.ts'
@@ -19,8 +20,8 @@ import { inTurn } from './turns.ts'
 import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**
- * `PUT /password`: sets a new password for who knows the current one, ends every other session in the same batch, and
- * gives this one new tokens (204 for a token without a session). Throws `invalid_credentials`, `invalid_body`,
+ * `PUT /password`: sets a new password for who knows the current one, ends every other session and every change of address
+ * under way in the same batch, and gives this one new tokens (204 for a token without a session). Throws `invalid_credentials`, `invalid_body`,
  * `no_account`, `rate_limited`, `busy`.
  */
 export async function changePassword(
@@ -52,6 +53,7 @@ export async function changePassword(
     bind(unchangedAssertion, { ...owner, known, role: row.role, problem: raise('invalid_credentials') }),
     bind(rehashStatement, { ...owner, hash }),
     guesser.forgiven,
+    bind(dropPendingStatement, owner),
     record(c, 'password_changed', userId, sessionId),
     ...end(c, 'others', { ...owner, session: sessionId ?? '' }),
     bind(renewStatement, {

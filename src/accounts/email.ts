@@ -6,11 +6,16 @@ const MAX_EMAIL = 254
 
 /**
  * The one form of an e-mail address, for uniqueness and lookup: compatibility characters replaced (NFKC, Unicode UAX #15),
- * in lower case, without white space around it.
+ * in lower case, without white space around it, its domain as A-labels (RFC 5890 §2.3.2.1).
  */
 export function normaliseEmail(text: string): string {
   // A capital may have a lower case that NFKC writes otherwise.
-  return text.normalize('NFKC').toLowerCase().normalize('NFKC').trim()
+  const address = text.normalize('NFKC').toLowerCase().normalize('NFKC').trim()
+  const at = address.lastIndexOf('@') + 1
+  const domain = address.slice(at)
+  // One domain may be written in two scripts of the same letters, and as what DNS asks for.
+  if (!/^[\p{L}\p{N}\p{M}.-]+$/u.test(domain) || /^[\w.-]*$/.test(domain)) return address
+  return address.slice(0, at) + (URL.parse(`http://${domain}/`)?.hostname ?? domain)
 }
 
 /** An e-mail address of a dotted domain (RFC 5321; international: RFC 6531), which becomes {@link normaliseEmail}'s form of it. */

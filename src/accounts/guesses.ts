@@ -60,12 +60,13 @@ export function refuseBlocked(c: Context<App>, [row]: readonly Row[]): void {
 }
 
 /** What stands for the account of an e-mail that has none: no user's id begins so. */
-async function nobodyWith(email: string): Promise<string> {
+export async function nobodyWith(email: string): Promise<string> {
   return `?${await sha256(new TextEncoder().encode(email))}`
 }
 
-/** The account with the placeholder `email`, or the placeholder `nobody`. */
-const whoHas = sql`coalesce((SELECT id FROM ${users} WHERE email = ${slot('email')}), ${slot('nobody')})`
+/** The account with the placeholder `email`, or the placeholder `nobody`: one row is read for either. */
+export const whoHas = sql`coalesce((SELECT id FROM ${users} WHERE email = ${slot('email')}),
+  (SELECT ${slot('nobody')} FROM ${users} LIMIT 1), ${slot('nobody')})`
 
 function statementsFor(who: SQL, compile: typeof compileUnscoped) {
   const mine = sql`user_id = ${who} AND address = ${slot('address')}`

@@ -12,6 +12,7 @@ import { newSession } from './new-session.ts'
 import { hashPassword, verifyPassword } from './passwords.ts'
 import { noteAccount } from './note-account.ts'
 import { inTurn } from './turns.ts'
+import { sendVerification } from './verification.ts'
 import { accountOf, loginStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**
@@ -26,7 +27,7 @@ export const refuseForeignLogin = createMiddleware<App>(async function refuseFor
 /**
  * `POST /login`: starts a session for an e-mail and its password, sent as JSON or as OAuth 2.0's password grant (RFC 6749
  * §4.3). With `?cookie=true` the tokens come as cookies. An unknown e-mail costs and looks the same as a wrong password:
- * `invalid_credentials`. Also throws `rate_limited`, `busy`.
+ * `invalid_credentials`. Also throws `email_unverified`, `rate_limited`, `busy`.
  */
 export async function login(
   c: Context<App>,
@@ -67,6 +68,11 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
       ...(rehashed ? [bind(rehashStatement, { [OWNER]: id, hash: rehashed })] : []),
     ])
   } catch (error) {
+    // The address is the one that has to be proved, so a mail goes there when the last one can no longer be used.
+    if (error instanceof Problem && error.type === 'email_unverified') {
+      await sendVerification(c, id, true)
+      c.set('hidesCost', false)
+    }
     const changed = error instanceof Problem && error.type === 'invalid_credentials'
     // Another login at the same time may have replaced the outdated hash: the password is compared with the new one.
     if (changed && rehashed) return start(c, email, password, cookies)

@@ -4,11 +4,13 @@ import { circumstancesOf, record, type ActivityEvent } from '../auth/activity.ts
 import { refreshCookie } from '../auth/cookies.ts'
 import { readConfig } from '../config.ts'
 import type { App, Role } from '../context.ts'
+import { raise } from '../d1/assertion.ts'
 import { bind, OWNER, type BoundStatement } from '../d1/statement.ts'
 import { sha256 } from '../sha256.ts'
 import { decodeRefreshToken, encodeRefreshToken, newRefreshToken } from './refresh-token.ts'
 import { end, startStatement } from './sessions.ts'
 import { answerTokens } from './token-answer.ts'
+import { verifiedAssertion } from './users.ts'
 
 /** A session that is about to start. */
 export interface NewSession {
@@ -27,7 +29,8 @@ export interface Lifetime {
 
 /**
  * Prepares a session of this user, for whichever way of logging in; by default it lives as long as the settings say. By
- * cookies, it takes the place of the browser's former session, which ends.
+ * cookies, it takes the place of the browser's former session, which ends. Its batch throws `email_unverified` where the
+ * settings ask for a verified address.
  */
 export async function newSession(
   c: Context<App>,
@@ -48,10 +51,13 @@ export async function newSession(
     ttl,
     idle,
   })
+  const verified = config.REQUIRE_VERIFIED_EMAIL
+    ? [bind(verifiedAssertion, { [OWNER]: userId, problem: raise('email_unverified') })]
+    : []
   const former = cookies ? await endFormer(c) : []
   return {
     id: token.session,
-    statements: [...former, start, record(c, way, userId, token.session)],
+    statements: [...verified, ...former, start, record(c, way, userId, token.session)],
     answer: (role, status) =>
       answerTokens(c, {
         identity: { userId, role, sessionId: token.session },

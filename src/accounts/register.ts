@@ -16,6 +16,7 @@ import { hashPassword } from './passwords.ts'
 import { inTurn } from './turns.ts'
 import { spend } from './tickets.ts'
 import { verifyRegistration } from './webauthn/ceremony.ts'
+import { newVerification } from './verification.ts'
 import {
   accountOf,
   completeStatement,
@@ -25,7 +26,7 @@ import {
 } from './users.ts'
 
 /**
- * `POST /register`: makes an account with a password or a passkey, and no session. A guest who is signed in gets the
+ * `POST /register`: makes an account with a password or a passkey, and no session; its address gets a mail. A guest who is signed in gets the
  * e-mail and the way in instead, and keeps session and rows. Throws `email_taken`, `rate_limited`,
  * `busy`, and for a passkey `invalid_passkey`, `passkey_taken`.
  */
@@ -53,15 +54,19 @@ async function byPassword(
     if (taken.length) throw new Problem('email_taken')
     return hashPassword(password)
   })
+  const id = guest ?? uuidv7()
+  const verification = await newVerification(c, id, email)
   const [, [row] = []] = await database.batch([
     bind(freeEmailAssertion, { email, problem: raise('email_taken') }),
     bind(guest === undefined ? registerStatement : completeStatement, {
-      [OWNER]: guest ?? uuidv7(),
+      [OWNER]: id,
       email,
       hash,
     }),
     ...(guest === undefined ? [] : [settle(c, guest)]),
+    ...verification.statements,
   ])
+  verification.send()
   return row
 }
 
@@ -74,6 +79,7 @@ async function byPasskey(
   const expected = expectedAnswer(c, 'registration by passkey', registrant(email, guest))
   const { ticket, credential } = await verifyRegistration(passkey, expected)
   const spending = spend(ticket, 'invalid_passkey')
+  const verification = await newVerification(c, guest ?? ticket, email)
   // The passkey was made for an account of this id.
   const userId = guest ?? ticket
   const results = await c.get('database').batch([
@@ -86,6 +92,8 @@ async function byPasskey(
     }),
     ...addPasskey(userId, credential, passkey),
     ...(guest === undefined ? [] : [settle(c, guest)]),
+    ...verification.statements,
   ])
+  verification.send()
   return results[spending.length + 1]?.[0]
 }

@@ -21,6 +21,7 @@ import {
   registration,
 } from './bodies.ts'
 import { changePassword } from './change-password.ts'
+import { emailRoutes } from './email-routes.ts'
 import { login, refuseForeignLogin } from './login.ts'
 import { admitGuest, newGuest, requireGuests } from './guests.ts'
 import { authenticateLogout, logout } from './logout.ts'
@@ -93,6 +94,7 @@ auth.put('/password', requireAccounts, authenticate, limitUser, validJson(passwo
   changePassword(c, c.req.valid('json')),
 )
 
+auth.route('/', emailRoutes)
 auth.route('/', passkeyRoutes)
 auth.route('/', providerRoutes)
 

@@ -61,6 +61,12 @@ export const unchangedAssertion = compileOwned(
   ),
 )
 
+/** Asserts that the owner's address is verified, if there is one. */
+export const verifiedAssertion = compileOwned(
+  assertion(sql`NOT EXISTS (SELECT 1 FROM ${users}
+    WHERE id = ${slot(OWNER)} AND email IS NOT NULL AND email_verified_at IS NULL)`),
+)
+
 /** Gives the owner the placeholder `hash`. */
 export const rehashStatement = compileOwned(
   sql`UPDATE ${users} SET password_hash = ${slot('hash')}, updated_at = ${NOW} WHERE id = ${slot(OWNER)}`,

@@ -4,6 +4,9 @@ import { assertion } from '../d1/assertion.ts'
 import { compileOwned, OWNER, slot } from '../d1/statement.ts'
 import { identities, passkeys } from './schema.ts'
 
+/** What else than a password lets somebody into an account: a row each, of a `user_id`, since its `created_at`. */
+export const factors = [passkeys, identities] as const
+
 /** In how many ways the owner can log in: by password, by each passkey, by each identity of a provider. */
 const waysIn = sql`(
   (SELECT count(password_hash) FROM ${users} WHERE id = ${slot(OWNER)}) +

@@ -67,6 +67,11 @@ const visitStatement = compileOwned(sql`${INTO}
   AND NOT EXISTS (SELECT 1 FROM ${activity} WHERE user_id = ${slot(OWNER)} AND event = 'admin_access'
     AND id > substr(printf('%012x', ${NOW_MS} - ${sql.raw(String(VISIT * 60_000))}), 1, 8))`)
 
+/** The SQL that notes what `event` selects of the owner: placeholders `agent` and `address`. */
+export function recordingSelected(event: SQL): SQL {
+  return sql`${INTO} VALUES (${slot(OWNER)}, ${NEW_ID}, ${NOW}, ${event}, NULL, ${slot('agent')}, ${slot('address')})`
+}
+
 /** Notes an event of an account that the batch itself proves, by this request. */
 export function record(
   c: Context<App>,

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { App } from '../context.ts'
 import { assertion, raise } from '../d1/assertion.ts'
+import type { Guard } from '../d1/database.ts'
 import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
 import { Problem } from '../problems.ts'
 import { isSafe } from './authenticate.ts'
@@ -23,6 +25,13 @@ const recentAssertion = compileOwned(assertion(sql`EXISTS (${recent})`))
  * passes: its issuer keeps no sessions here. Goes after `authenticate`. Throws `reauthentication_required`.
  */
 export const requireRecentLogin = createMiddleware<App>(async function requireRecentLogin(c, next) {
+  const guard = recentLoginGuard(c)
+  if (guard) c.set('guards', [...(c.get('guards') ?? []), guard])
+  await next()
+})
+
+/** {@link requireRecentLogin} for one batch; undefined where there is nothing to decide in it. */
+export function recentLoginGuard(c: Context<App>): Guard | undefined {
   const { userId, sessionId, loggedInAt } = c.get('identity')
   // One moment for the whole request: a long download may end later.
   const since = Date.now() - RECENT
@@ -35,10 +44,8 @@ export const requireRecentLogin = createMiddleware<App>(async function requireRe
       problem: raise('reauthentication_required'),
     }
     const statement = bind(reads ? recentStatement : recentAssertion, values)
-    const guard = { statement, problem: 'reauthentication_required', selects: reads } as const
-    c.set('guards', [...(c.get('guards') ?? []), guard])
-  } else if (loggedInAt !== undefined && loggedInAt * 1000 < since) {
-    throw new Problem('reauthentication_required')
+    return { statement, problem: 'reauthentication_required', selects: reads }
   }
-  await next()
-})
+  if (loggedInAt !== undefined && loggedInAt * 1000 < since) throw new Problem('reauthentication_required')
+  return undefined
+}

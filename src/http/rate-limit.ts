@@ -9,7 +9,7 @@ import { log } from '../log.ts'
 import { afterAnswer } from './after-answer.ts'
 
 /** What is limited on the way to an account. */
-export type Purpose = 'login' | 'guest' | 'register' | 'refresh' | 'logout' | 'password'
+export type Purpose = 'login' | 'guest' | 'register' | 'refresh' | 'logout' | 'password' | 'mail' | 'proof'
 
 /** A quota of requests in a window of seconds, under the name that clients are told. */
 export interface Policy {

@@ -1,6 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { purgeActivityStatement } from '../accounts/activity.ts'
 import { purgeGuessesStatement, purgeNobodyStatement } from '../accounts/guesses.ts'
+import { purgeProofsStatement } from '../accounts/proofs.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
 import type { Bindings } from '../config.ts'
@@ -39,6 +40,7 @@ const CHORES = {
   guesses: purgeGuessesStatement,
   nobody: purgeNobodyStatement,
   erased: forgetErasedStatement,
+  proofs: purgeProofsStatement,
 }
 
 /** Something to delete, a step at a time. */
