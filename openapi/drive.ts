@@ -45,6 +45,8 @@ const OUT_OF_REACH: ReadonlySet<number> = new Set([429, 500, 503, 504])
  */
 export function isInReach({ path }: Operation, status: number): boolean {
   if (path.endsWith('/events')) return [401, 403, 406].includes(status)
+  // Only a token without a session has nothing to renew.
+  if (path === '/api/auth/password' && status === 204) return false
   return (
     !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/(\w+|(password|email)\/\w+)$/.test(path))
   )
