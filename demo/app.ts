@@ -1,5 +1,7 @@
 import { createClient, type LocalCopy } from 'freehold-client'
+import { showAccount } from './account.ts'
 import { find } from './page.ts'
+import { followLink } from './proof.ts'
 import { signIn } from './sign-in.ts'
 import { sayConflict, showTasks } from './tasks.ts'
 
@@ -64,8 +66,10 @@ find('#log-out', HTMLButtonElement).onclick = async () => {
   turn()
 }
 
+find('#show-account', HTMLButtonElement).onclick = () => showAccount(client)
+
 // Another tab has logged in or out.
 addEventListener('storage', turn)
 // Opens this page while the server is away.
 void navigator.serviceWorker?.register('/sw.js')
-turn()
+void followLink(client).then(turn)

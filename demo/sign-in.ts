@@ -4,6 +4,7 @@ import { find } from './page.ts'
 const form = find('#sign-in form', HTMLFormElement)
 const note = find('#sign-in-note', HTMLElement)
 const [submit, other] = [find('.primary', HTMLButtonElement, form), find('.link', HTMLButtonElement, form)]
+const forgot = find('#forgot', HTMLButtonElement)
 const fields = { email: find('#email', HTMLInputElement), password: find('#password', HTMLInputElement) }
 type Field = keyof typeof fields
 
@@ -22,6 +23,17 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
     other.textContent = isNew ? 'I have an account' : 'I am new here'
     fields.password.autocomplete = isNew ? 'new-password' : 'current-password'
     tell({})
+  }
+  forgot.onclick = async () => {
+    const email = fields.email.value
+    if (!email) return tell({ email: 'Say which address the mail goes to.' })
+    try {
+      await client.forgot(email)
+      note.textContent = 'If there is an account with this address, it gets a mail with a link.'
+      tell({})
+    } catch (error) {
+      tell(faultsOf(error))
+    }
   }
   other.onclick = () => {
     isNew = !isNew

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { declarationsOf, writeIndex } from './declarations.ts'
 import { isEngine, root } from './project.ts'
 import { developmentToken } from './token.ts'
+import { printLinks } from './dev-mail.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
 const DEFAULT_PORT = '8787'
@@ -61,6 +62,7 @@ watchFile(index, { interval: 300 }, () => {
   migrate()
 })
 
+printLinks()
 await listening(`http://localhost:${port}/health`)
 const { resources } = await declarationsOf(root)
 const first = resources.find((resource) => !resource.parent)

@@ -452,6 +452,7 @@ export interface components {
         | '/docs/problems#invalid_code'
         | '/docs/problems#invalid_refresh_token'
         | '/docs/problems#foreign_origin'
+        | '/docs/problems#email_unverified'
         | '/docs/problems#reauthentication_required'
         | '/docs/problems#admin_only'
         | '/docs/problems#not_your_path'
@@ -478,9 +479,11 @@ export interface components {
         | '/docs/problems#invalid_passkey'
         | '/docs/problems#invalid_query'
         | '/docs/problems#key_reused'
+        | '/docs/problems#invalid_token_link'
         | '/docs/problems#rate_limited'
         | '/docs/problems#internal_error'
         | '/docs/problems#misconfigured'
+        | '/docs/problems#mail_unavailable'
         | '/docs/problems#busy'
         | '/docs/problems#not_ready'
         | '/docs/problems#keys_unavailable'
@@ -639,6 +642,29 @@ export interface components {
       current_password: string
       /** Format: password */
       new_password: string
+    }
+    EmailAddress: {
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
+      email: string
+    }
+    PasswordReset: {
+      token: string
+      /** Format: password */
+      new_password: string
+    }
+    Proof: {
+      token: string
+    }
+    EmailChange: {
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
+      email: string
+      current_password?: string
     }
     Account: {
       id: string
@@ -1149,7 +1175,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Foreign origin (`foreign_origin`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
+    /** @description Foreign origin (`foreign_origin`) · E-mail not verified (`email_unverified`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
     Problem403: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1282,7 +1308,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Invalid body (`invalid_body`) · Invalid callback (`invalid_callback`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) */
+    /** @description Invalid body (`invalid_body`) · Invalid callback (`invalid_callback`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) · Link used or expired (`invalid_token_link`) */
     Problem422: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1327,7 +1353,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Misconfigured (`misconfigured`) · Busy (`busy`) · Not ready (`not_ready`) · Keys unavailable (`keys_unavailable`) · Database unavailable (`database_unavailable`) */
+    /** @description Misconfigured (`misconfigured`) · No mail here (`mail_unavailable`) · Busy (`busy`) · Not ready (`not_ready`) · Keys unavailable (`keys_unavailable`) · Database unavailable (`database_unavailable`) */
     Problem503: {
       headers: {
         'Retry-After': components['headers']['Retry-After']
