@@ -47,7 +47,8 @@ async function deliver(
   tries: number,
   key = crypto.randomUUID(),
 ): Promise<void> {
-  await scheduler.wait(tries === TRIES ? 0 : FIRST_WAIT * 4 ** (TRIES - tries - 1))
+  const wait = tries === TRIES ? 0 : FIRST_WAIT * 4 ** (TRIES - tries - 1)
+  await new Promise((resolve) => setTimeout(resolve, wait))
   try {
     await transport(mail, key)
   } catch (error) {
