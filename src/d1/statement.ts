@@ -1,5 +1,5 @@
 import { is, Param, Placeholder, sql, type SQL } from 'drizzle-orm'
-import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
+import { CasingCache } from 'drizzle-orm/casing'
 import { memo } from '../memo.ts'
 
 /** A value for each placeholder of a statement, by its name. */
@@ -23,7 +23,13 @@ export interface BoundStatement {
 /** The placeholder that every statement over one owner's rows carries: whose they are, from a verified token or a proved path. */
 export const OWNER = 'owner'
 
-const dialect = new SQLiteSyncDialect()
+/** How SQLite writes names, strings and parameters. Drizzle's own dialect comes with a query builder of 5 KiB gzipped. */
+const DIALECT = {
+  casing: new CasingCache(),
+  escapeName: (name: string) => `"${name.replaceAll('"', '""')}"`,
+  escapeParam: () => '?',
+  escapeString: (text: string) => `'${text.replaceAll("'", "''")}'`,
+}
 
 /**
  * A statement over one owner's rows. One that never mentions the owner is a bug that could reach another user's rows, so
@@ -31,7 +37,7 @@ const dialect = new SQLiteSyncDialect()
  */
 export function compileOwned(query: SQL): Statement {
   return memo(() => {
-    const { sql: text, params } = dialect.sqlToQuery(query)
+    const { sql: text, params } = query.toQuery(DIALECT)
     if (!params.some((param) => is(param, Placeholder) && param.name === OWNER)) {
       throw new Error('a statement over owned rows must be scoped to its owner')
     }
@@ -45,7 +51,7 @@ export function compileOwned(query: SQL): Statement {
  */
 export function compileUnscoped(query: SQL): Statement {
   return memo(() => {
-    const { sql: text, params } = dialect.sqlToQuery(query)
+    const { sql: text, params } = query.toQuery(DIALECT)
     return numbered(text, params)
   })
 }
