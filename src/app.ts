@@ -17,6 +17,7 @@ import { cors } from './http/cors.ts'
 import { cost } from './http/cost.ts'
 import { noStore } from './http/no-store.ts'
 import { limitUser } from './http/rate-limit.ts'
+import { pages, readOnlyPages } from './http/pages.ts'
 import { requestId } from './http/request-id.ts'
 import { routedPath } from './http/routed-path.ts'
 import { reserveIds } from './ids.ts'
@@ -39,7 +40,9 @@ export function createApp(
   app.onError(onError)
   app.notFound(notFound)
 
+  app.route('/', pages)
   app.use(requestId, requestLog, cost, securityHeaders, noStore, cors)
+  app.route('/', readOnlyPages)
   app.route('/', healthFor(migrations))
   app.route('/', jwks)
 

@@ -1,3 +1,4 @@
+import { exports } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import { newAccount, PASSWORD } from './account.ts'
 import { call, newUser, tokenFor } from './client.ts'
@@ -16,6 +17,19 @@ describe('a path', () => {
       expect([path, (await user.request('GET', path)).status]).toEqual([path, 404])
     }
   })
+
+  test.each(['/', '/docs', '/docs/problems', '/openapi.json', '/openapi.v1.json'])(
+    'of a page answers GET alone: %s',
+    async (path) => {
+      const page = await exports.default.fetch(`http://localhost${path}`)
+      expect([page.status, page.headers.get('X-Content-Type-Options')]).toEqual([200, 'nosniff'])
+      expect(page.headers.get('X-Request-Id')).toBeNull()
+      await page.body?.cancel()
+      const refused = await call('POST', path)
+      expect([refused.status, refused.headers.get('Allow')]).toEqual([405, 'GET, HEAD'])
+      expect(refused.body.type).toBe('/docs/problems#method_not_allowed')
+    },
+  )
 
   test('without a user is the caller’s own', async () => {
     const user = await newUser()
