@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -11,13 +11,15 @@ import { startupMilliseconds } from '../load/startup.ts'
 import { wranglerEnvironment } from './wrangler.ts'
 
 /** The largest Worker, minified and gzipped, in bytes. */
-const MAX_BUNDLE = 120 * 1024
+const MAX_BUNDLE = 136 * 1024
 /** The largest client, minified and gzipped with what it is built on, in bytes; what a resource adds to it not counted. */
 const MAX_CLIENT = 6 * 1024
 /** What keeps a local copy, likewise: it is loaded when one is opened. */
 const MAX_COPY = 7 * 1024
-/** The CPU time a start may take, in milliseconds, and how many profiles may be taken to find one that shows it. */
+/** The CPU time a start may take: in milliseconds or, on a busy machine, in starts of a bare Worker. */
 const MAX_STARTUP = 25
+const MAX_STARTS = 8
+/** How many profiles of each may be taken to show it. */
 const PROFILES = 8
 
 /** One thing that can be wrong. Resolves to a remark for its line; throws with what to show when it fails. */
@@ -216,17 +218,43 @@ async function bundleSize(): Promise<string> {
   return `${size} of ${MAX_BUNDLE / 1024}`
 }
 
-/** Starts what was built. Whatever else the machine does can only add to a profile, so the first that is short enough settles it. */
+/**
+ * Starts what was built, and in turn a Worker with the same libraries and nothing else: on a busy machine both take longer.
+ * Whatever else the machine does can only add to a profile, so the shortest of each counts.
+ */
 async function startup(): Promise<string> {
-  let lowest = Number.POSITIVE_INFINITY
-  for (let taken = 1; taken <= PROFILES && lowest >= MAX_STARTUP; taken += 1) {
-    const file = join(scratch, 'startup.cpuprofile')
-    await output('wrangler', 'check', 'startup', `--worker=${bundle}`, `--outfile=${file}`)
-    lowest = Math.min(lowest, startupMilliseconds(readFileSync(file, 'utf8')))
+  const settings = join(scratch, 'bare.toml')
+  const entry = join(import.meta.dirname, '..', 'load', 'bare-start.ts')
+  writeFileSync(
+    settings,
+    `name = "bare"\nmain = "${entry}"\ncompatibility_date = "2026-10-01"\nminify = true\n`,
+  )
+  const bare = join(scratch, 'bare.bundle')
+  await output(
+    'wrangler',
+    'deploy',
+    '-c',
+    settings,
+    '--dry-run',
+    `--outdir=${scratch}/bare`,
+    `--outfile=${bare}`,
+  )
+  let [ours, theirs] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let taken = 1; taken <= PROFILES && ours >= MAX_STARTUP; taken += 1) {
+    theirs = Math.min(theirs, await startOf(bare))
+    ours = Math.min(ours, await startOf(bundle))
   }
-  const time = `${lowest.toFixed(1)} ms of CPU`
-  if (lowest >= MAX_STARTUP) throw new Error(`${time} in the best of ${PROFILES}, not under ${MAX_STARTUP}`)
-  return `${time}, limit ${MAX_STARTUP}`
+  const time = `${ours.toFixed(1)} ms of CPU, a bare Worker ${theirs.toFixed(1)}`
+  if (ours >= MAX_STARTUP && ours >= MAX_STARTS * theirs) {
+    throw new Error(`${time}: neither under ${MAX_STARTUP} ms nor under ${MAX_STARTS} times that`)
+  }
+  return time
+}
+
+async function startOf(built: string): Promise<number> {
+  const file = join(scratch, 'startup.cpuprofile')
+  await output('wrangler', 'check', 'startup', `--worker=${built}`, `--outfile=${file}`)
+  return startupMilliseconds(readFileSync(file, 'utf8'))
 }
 
 /** Runs a tool of ours. Throws all that it printed when it fails. */
