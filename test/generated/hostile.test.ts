@@ -173,7 +173,10 @@ describe.each(resources)('$name', (resource) => {
         const body = { ...besides(rows, field.name), [field.name]: value }
         for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
           const answer = await rows.call(method, suffix, body)
-          if (isRefused(hostile, text)) {
+          if (answer.status === 413) {
+            // With its other fields it is over the limit of a body.
+            expect(hostile.text.length).toBeGreaterThan(60_000)
+          } else if (isRefused(hostile, text)) {
             expectProblem(answer, 422)
             expect(answer.body.errors[0].path, hostile.name).toMatch(new RegExp(`^${field.name}(\\[0\\])?$`))
           } else {
@@ -246,7 +249,8 @@ describe.each(resources)('$name', (resource) => {
   test('prototype keys are unknown fields', async () => {
     const { rows, at } = await oneRow()
     const before = await stateOf(rows)
-    const json = JSON.stringify(besides(rows, '')).slice(1, -1)
+    const rest = JSON.stringify(besides(rows, '')).slice(1, -1)
+    const json = rest && `${rest},`
     for (const key of [
       '__proto__',
       'constructor',
@@ -258,7 +262,7 @@ describe.each(resources)('$name', (resource) => {
     ]) {
       for (const value of ['null', '{}', '{"user_id":"x"}', '[]', '"x"']) {
         for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
-          expectProblem(await rows.call(method, suffix, `{${json},"${key}":${value}}`), 422, [key])
+          expectProblem(await rows.call(method, suffix, `{${json}"${key}":${value}}`), 422, [key])
         }
       }
       for (const { name } of fields) {
