@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -84,6 +84,7 @@ async function generate(): Promise<void> {
   const file = join(folder, `${name}.ts`)
   const examples = existsSync(exampleFile) ? readFileSync(exampleFile) : undefined
   const backup = mkdtempSync(join(tmpdir(), 'freehold-before-'))
+  mkdirSync(migrations, { recursive: true })
   cpSync(migrations, backup, { recursive: true })
   try {
     writeFileSync(file, source, { flag: 'wx' })
