@@ -29,7 +29,7 @@ test('two branches that change one table: one command settles it, and each colum
     expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
   })
   on('bob', () => {
-    project.edit(tasks, '  completed_at: column(),', '  completed_at: column(),\n  color: column(),')
+    project.edit(tasks, '  due_date: column(),', '  due_date: column(),\n  color: column(),')
     expect(project.run('migrate-new.ts')).toMatchObject({ status: 0 })
   })
   git('merge', '--quiet', '--no-edit', 'ada')
