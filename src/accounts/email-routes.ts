@@ -60,7 +60,8 @@ emailRoutes.post(
       .batch([bind(askResetStatement, values)], { repeatable: true })
     const userId = String(row?.user_id)
     c.set('hidesCost', true)
-    if (userId !== values.nobody) sendLater(c, resetLetter(email, linkTo(c, 'reset', secret, userId)))
+    const isKnown = userId !== values.nobody
+    sendLater(c, () => (isKnown ? resetLetter(email, linkTo(c, 'reset', secret, userId)) : undefined))
     return c.body(null, 202)
   },
 )
@@ -179,8 +180,8 @@ emailRoutes.put(
     c.set('hidesCost', true)
     const former = typeof row.email === 'string' ? row.email : undefined
     const link = linkTo(c, 'verify', secret, userId)
-    sendLater(c, isTaken ? takenLetter(email) : changeLetter(email, link, former))
-    if (former !== undefined && former !== email) sendLater(c, leavingLetter(former))
+    sendLater(c, () => (isTaken ? takenLetter(email) : changeLetter(email, link, former)))
+    if (former !== undefined && former !== email) sendLater(c, () => leavingLetter(former))
     return c.body(null, 202)
   },
 )

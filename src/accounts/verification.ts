@@ -21,7 +21,7 @@ export async function newVerification(c: Context<App>, userId: string, email: st
   const values = { [OWNER]: userId, token: hash, lifetime: LIFETIMES.verify }
   return {
     statements: [bind(askVerifyStatement, values)],
-    send: () => sendLater(c, verifyLetter(email, linkTo(c, 'verify', secret, userId))),
+    send: () => sendLater(c, () => verifyLetter(email, linkTo(c, 'verify', secret, userId))),
   }
 }
 
@@ -35,7 +35,7 @@ export async function sendVerification(c: Context<App>, userId: string, expired 
   const values = { [OWNER]: userId, token: hash, lifetime: LIFETIMES.verify }
   const asking = bind(expired ? askVerifyAgainStatement : askVerifyStatement, values)
   const [[row] = []] = await c.get('database').batch([asking], { repeatable: true })
-  if (row) sendLater(c, verifyLetter(String(row.email), linkTo(c, 'verify', secret, userId)))
+  if (row) sendLater(c, () => verifyLetter(String(row.email), linkTo(c, 'verify', secret, userId)))
 }
 
 /** A link with the token in its fragment, which no server, log or link scanner sees. */

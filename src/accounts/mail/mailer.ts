@@ -17,6 +17,8 @@ export interface Mail {
 /** Hands a mail over; rejects when it was not taken. */
 type Transport = (mail: Mail, key: string) => Promise<void>
 
+/** How long after an answer was begun its mail is, in milliseconds: the answer has left by then. */
+const AFTER_ANSWER = 100
 const TRIES = 4
 /** The first wait between two tries, in milliseconds; each next one is four times as long. */
 const FIRST_WAIT = 300
@@ -34,10 +36,22 @@ export function canMail(env: Bindings): boolean {
   return transportOf(env) !== undefined
 }
 
-/** Sends a mail after the answer, so that nobody waits for it and its time tells nothing. The log never has its text. */
-export function sendLater(c: Context<App>, mail: Mail): void {
-  const transport = transportOf(c.env)
-  if (transport) afterAnswer(c, deliver(transport, mail, c.get('requestId'), TRIES))
+/**
+ * Sends a mail after the answer, so that nobody waits for it. It is written then, too: until the answer has left, the
+ * same is done whether there is one to send or not. The log never has its text.
+ */
+export function sendLater(c: Context<App>, write: () => Mail | undefined): void {
+  afterAnswer(c, writeAndSend(c, write))
+}
+
+async function writeAndSend(c: Context<App>, write: () => Mail | undefined): Promise<void> {
+  await pause(AFTER_ANSWER)
+  const [transport, mail] = [transportOf(c.env), write()]
+  if (transport && mail) await deliver(transport, mail, c.get('requestId'), TRIES)
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
 async function deliver(
@@ -47,8 +61,7 @@ async function deliver(
   tries: number,
   key = crypto.randomUUID(),
 ): Promise<void> {
-  const wait = tries === TRIES ? 0 : FIRST_WAIT * 4 ** (TRIES - tries - 1)
-  await new Promise((resolve) => setTimeout(resolve, wait))
+  if (tries < TRIES) await pause(FIRST_WAIT * 4 ** (TRIES - tries - 1))
   try {
     await transport(mail, key)
   } catch (error) {
