@@ -162,7 +162,9 @@ async function sameTime(path: string, rest: object, expected: number, newUnknown
 
 /** How often one of the first took longer than one of the second: 0.5 when nothing tells them apart. */
 function rankArea(first: readonly number[], second: readonly number[]): number {
-  const longer = first.flatMap((one) => second.map((other) => (one > other ? 1 : one === other ? 0.5 : 0)))
+  const longer = first.flatMap((one) =>
+    second.map((other): number => (one > other ? 1 : one === other ? 0.5 : 0)),
+  )
   return longer.reduce((sum, each) => sum + each, 0) / longer.length
 }
 
