@@ -28,10 +28,10 @@ export const users = sqliteTable(
   (table) => [uniqueIndex('users_email').on(table.email)],
 )
 
-/** Who was erased, for as long as a token of theirs could live: it is refused. */
+/** Who was erased, by src/auth/tombstone.ts, for as long as a token of theirs could live: it is refused. */
 export const erasedUsers = sqliteTable(
   'erased_users',
-  { user_id: text().primaryKey(), erased_at: text().notNull() },
+  { user_hash: text().primaryKey(), erased_at: text().notNull() },
   (table) => [index('erased_users_erased_at').on(table.erased_at)],
 )
 

@@ -1,17 +1,18 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { assertion, raise } from '../d1/assertion.ts'
 import type { Guard } from '../d1/database.ts'
-import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { bind, compileOwned, compileUnscoped, OWNER, slot } from '../d1/statement.ts'
 import { erasedUsers, users } from './schema.ts'
+import { tombstoneOf } from './tombstone.ts'
 
-const notErased = sql`NOT EXISTS (SELECT 1 FROM ${erasedUsers} WHERE user_id = ${slot(OWNER)})`
+const notErased = sql`NOT EXISTS (SELECT 1 FROM ${erasedUsers} WHERE user_hash = ${slot('tombstone')})`
 const notOurs = sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE id = ${slot(OWNER)})`
 
-const own = statementsFor(notErased)
-const foreign = statementsFor(sql`${notErased} AND ${notOurs}`)
+const own = statementsFor(notErased, compileUnscoped)
+const foreign = statementsFor(sql`${notErased} AND ${notOurs}`, compileOwned)
 
-function statementsFor(holds: SQL) {
-  return { selects: compileOwned(sql`SELECT 1 WHERE ${holds}`), asserts: compileOwned(assertion(holds)) }
+function statementsFor(holds: SQL, compile: typeof compileOwned) {
+  return { selects: compile(sql`SELECT 1 WHERE ${holds}`), asserts: compile(assertion(holds)) }
 }
 
 /**
@@ -19,9 +20,10 @@ function statementsFor(holds: SQL) {
  * identity provider issued it, is no account of this deployment, whose ids are another namespace. A session's token needs
  * neither: the session ends with its account.
  */
-export function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Guard {
+export async function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Promise<Guard> {
   const statements = isOwn ? own : foreign
-  const values = { [OWNER]: userId, problem: raise('invalid_token') }
+  const tombstone = await tombstoneOf(userId)
+  const values = { [OWNER]: userId, tombstone, problem: raise('invalid_token') }
   const statement = bind(reads ? statements.selects : statements.asserts, values)
   return { statement, problem: 'invalid_token', selects: reads }
 }

@@ -4,6 +4,7 @@ import { activity, erasedUsers, sessions, users } from '../auth/schema.ts'
 import { sql } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { clearTokenCookies } from '../auth/cookies.ts'
+import { tombstoneOf } from '../auth/tombstone.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
@@ -39,14 +40,15 @@ export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
   const statements = memo(() => [
     ...eraseStatements(resources),
-    compileOwned(
-      sql`INSERT OR REPLACE INTO ${erasedUsers} (user_id, erased_at) VALUES (${slot(OWNER)}, ${NOW})`,
+    compileUnscoped(
+      sql`INSERT OR REPLACE INTO ${erasedUsers} (user_hash, erased_at) VALUES (${slot('tombstone')}, ${NOW})`,
     ),
   ])
 
   erase.delete('/', async (c) => {
     const owner = c.get('owner')
-    await c.get('database').batch(statements().map((statement) => bind(statement, { [OWNER]: owner })))
+    const values = { [OWNER]: owner, tombstone: await tombstoneOf(owner) }
+    await c.get('database').batch(statements().map((statement) => bind(statement, values)))
     c.set('erased', true)
     if (owner === c.get('identity').userId) clearTokenCookies(c)
     return c.body(null, 204)

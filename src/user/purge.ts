@@ -27,7 +27,7 @@ const BUDGET = 120_000
 const TOMBSTONE_DAYS = 30
 
 const forgetErasedStatement = compileUnscoped(
-  sql`DELETE FROM ${erasedUsers} WHERE user_id IN (SELECT user_id FROM ${erasedUsers}
+  sql`DELETE FROM ${erasedUsers} WHERE user_hash IN (SELECT user_hash FROM ${erasedUsers}
     WHERE erased_at <= ${daysAgo(TOMBSTONE_DAYS)} ORDER BY erased_at LIMIT 1000) RETURNING 1`,
 )
 

@@ -77,7 +77,7 @@ const identifyIfAny = createMiddleware<App>(async function identifyIfAny(c, next
       return undefined
     })
     if (identity?.sessionId !== undefined) {
-      admit(c, identity)
+      await admit(c, identity)
       return requireRecentLogin(c, next)
     }
   }

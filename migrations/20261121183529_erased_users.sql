@@ -1,5 +1,5 @@
 CREATE TABLE `erased_users` (
-	`user_id` text PRIMARY KEY NOT NULL,
+	`user_hash` text PRIMARY KEY NOT NULL,
 	`erased_at` text NOT NULL
 ) STRICT, WITHOUT ROWID;
 
