@@ -8,7 +8,7 @@ import {
   type HostileString,
   type Shape,
 } from '../arbitraries.ts'
-import { newId, type Answer } from '../client.ts'
+import { newId, newUser, type Answer } from '../client.ts'
 import { collectionOf, expectProblem, resources, type Collection } from '../collection.ts'
 
 /** What JSON can hold where something else belongs. */
@@ -121,7 +121,9 @@ const hostileUsers = [
   'me?',
   '%256De',
   'm%65%2e',
-  'v1',
+  'v1%00',
+  'v1%20',
+  'V1',
   'auth',
   'admin',
   '%',
@@ -414,22 +416,26 @@ describe.each(resources)('$name', (resource) => {
         expectProblem(await rows.call(method, `/${id}`, sent), 404)
       }
     }
-    for (const suffix of [
-      `${at}/`,
-      `${at}//`,
-      `/${at}`,
-      `${at}/%2e%2e`,
-      `${at}/no-such-verb`,
-      '//',
-      '/.',
-      '/%2e/x',
-    ]) {
+    for (const suffix of [`${at}//`, `/${at}`, `${at}/%2e%2e`, `${at}/no-such-verb`, '//', '/.', '/%2e/x']) {
       const answer = await rows.call('DELETE', suffix)
       // A URL parser resolves dot segments, so that some of these are the collection, which has no DELETE.
       expect([404, 405], `${suffix} ${answer.text}`).toContain(answer.status)
       expectProblem(answer, answer.status)
     }
+    // A trailing slash is the same path: the row is its owner's, and nobody else's.
+    const stranger = await collectionOf(resource)
+    const [theirs = {}] = fc.sample(fullBodyOf(resource, stranger), { numRuns: 1, seed: 7 })
+    for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
+      const sent = method === 'GET' || method === 'DELETE' ? undefined : theirs
+      expectProblem(await stranger.call(method, `${at}/`, sent), 404)
+      const foreign = `/api/${rows.user.id}${rows.path}${at}/`
+      expectProblem(await stranger.user.request(method, foreign, sent), 403)
+    }
     expect(await stateOf(rows)).toBe(before)
+    expect((await rows.call('GET', `${at}/`)).body).toEqual((await rows.call('GET', at)).body)
+    expect((await rows.call('DELETE', `${at}/`)).status).toBe(204)
+    const left = JSON.parse(before).filter(({ id }: { id: string }) => `/${id}` !== at)
+    expect(await rows.all()).toEqual(left)
   })
 
   test('a user in the path who is not the caller is a 403, however it is written', async () => {
@@ -442,8 +448,18 @@ describe.each(resources)('$name', (resource) => {
       '%6d%65',
       'm%65',
     ]
+    const { body: row } = await rows.call('GET', at)
+    expect(row).toMatchObject({ id: at.slice(1), user_id: user.id })
     for (const name of own) {
-      expect((await user.request('GET', `/api/${name}${rows.path}${at}`)).status, name).toBe(200)
+      const answer = await user.request('GET', `/api/${name}${rows.path}${at}`)
+      expect([answer.status, answer.body], name).toEqual([200, row])
+    }
+    // Without a user, the path is the caller's own: to anybody else there is no such row.
+    const stranger = await newUser()
+    for (const start of ['/api', '/api/v1']) {
+      const answer = await user.request('GET', `${start}${rows.path}${at}`)
+      expect([answer.status, answer.body], start).toEqual([200, row])
+      expectProblem(await stranger.request('GET', `${start}${rows.path}${at}`), 404)
     }
     const foreign = [
       ...hostileUsers,
