@@ -1,7 +1,7 @@
 import { onError } from '../src/http/on-error.ts'
 import { env } from 'cloudflare:workers'
 import { Hono } from 'hono'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Bindings, Limiter } from '../src/config.ts'
 import type { App } from '../src/context.ts'
 import { cost } from '../src/http/cost.ts'
@@ -27,6 +27,30 @@ beforeEach(async () => {
 /** Leaves a user this many requests in the current window. */
 async function leave(userId: string, requests: number): Promise<void> {
   await env.USER_LIMIT.limit({ key: userId, delta: policies.USER_LIMIT.quota - requests })
+}
+
+/**
+ * A USER_LIMIT and a D1 that write down what they are asked for, in that order. Each batch has taken D1 so many
+ * milliseconds, by its own account.
+ */
+function meters(batchMs: number) {
+  const asked: string[] = []
+  const USER_LIMIT: RateLimit = {
+    limit: async ({ key }) => {
+      asked.push(key)
+      return { success: true }
+    },
+  }
+  const DB = {
+    prepare: (sql: string) => env.DB.prepare(sql),
+    batch: async (statements: D1PreparedStatement[]) => {
+      asked.push('batch')
+      const results = await env.DB.batch(statements)
+      results.forEach(({ meta }, at) => Object.assign(meta, { duration: at ? 0 : batchMs }))
+      return results
+    },
+  } as D1Database
+  return { asked, USER_LIMIT, DB }
 }
 
 /** A user who has no request left. */
@@ -137,6 +161,54 @@ describe('a user over the limit', () => {
     ])
   })
 })
+
+describe('a request', () => {
+  test.each([
+    [0, 1],
+    [4.9, 1],
+    [5, 2],
+    [14.9, 3],
+    [600, 121],
+    [3_600_000, 1 + policies.USER_LIMIT.quota],
+  ])('that took D1 %d ms takes %d units of its user', async (ms, units) => {
+    const { asked, ...bindings } = meters(ms)
+    const { id, authorization: headers } = await newUser()
+    expect((await deploy(bindings)('GET', '/api/me/tasks', { headers })).status).toBe(200)
+    // What is beyond the first is counted after the answer.
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(units))
+    expect(asked).toEqual([id, 'batch', ...Array.from({ length: units - 1 }, () => id)])
+  })
+
+  test('that writes takes them, too; with RATE_LIMITS=off none does', async () => {
+    const { asked, ...bindings } = meters(10)
+    const { id, authorization: headers } = await newUser()
+    const parts = { headers, body: { title: 'x' } }
+    expect((await deploy(bindings)('POST', '/api/me/tasks', parts)).status).toBe(201)
+    expect(asked).toEqual([id, 'batch', id, id])
+    const off = deploy({ ...bindings, ENVIRONMENT: 'development', RATE_LIMITS: 'off' })
+    expect((await off('POST', '/api/me/tasks', parts)).status).toBe(201)
+    expect(asked).toEqual([id, 'batch', id, id, 'batch'])
+  })
+
+  test('for an export takes them page by page, as it is read', async () => {
+    const { asked, ...bindings } = meters(5)
+    const { id, authorization: headers } = await newUser()
+    await env.DB.prepare(FILL).bind(id, 1_200).run()
+    const answer = await deploy(bindings)('GET', '/api/me/export', { headers })
+    expect(answer.body.tasks).toHaveLength(1_200)
+    const batches = asked.filter((each) => each === 'batch')
+    // The account, three pages of tasks, and one at least of anything else.
+    expect(batches.length).toBeGreaterThan(1 + 3 + 2)
+    expect(asked).toEqual([id, ...batches.flatMap(() => ['batch', id])])
+  })
+})
+
+/** So many tasks of a user. */
+const FILL = `
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+  INSERT INTO tasks (id, user_id, title, status, priority, tags, revision, created_at, updated_at)
+  SELECT printf('%08x-0000-7000-8000-%012x', 26000000 + i, i), ?1, 'Task ' || i, 'pending', 'low', '[]', i,
+    '2026-11-20T00:00:00.000Z', '2026-11-20T00:00:00.000Z' FROM n`
 
 describe('RATE_LIMITS=off', () => {
   test('lifts the limits in development', async () => {

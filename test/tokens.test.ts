@@ -497,6 +497,25 @@ describe('the key set of an identity provider', () => {
       await expectRefused(app, await providerToken('ES256', {}, { kid: `kid-${at}` }))
     expect(parsed().filter(({ event }) => event === 'jwks_unavailable')).toHaveLength(0)
   })
+
+  test.each([
+    ['fresh', 0, 0],
+    ['a minute old', 1, 1],
+    ['too old', 11, 1],
+  ])('one that is %s: forty unknown keys at once cause at most one fetch', async (_, minutes, fetches) => {
+    const app = deploy({ JWKS_URL, ...TRUST })
+    expect((await withToken(app, await providerToken('ES256'))).status).toBe(200)
+    jump(minutes)
+    const names = Array.from({ length: 40 }, (__, at) => `kid-unknown-${at}`)
+    const tokens = await Promise.all(names.map((kid) => providerToken('ES256', {}, { kid })))
+    const seen = vi.spyOn(globalThis, 'fetch')
+    onTestFinished(() => seen.mockRestore())
+    for (let time = 0; time < 2; time += 1) {
+      const answers = await Promise.all(tokens.map((token) => withToken(app, token)))
+      expect(answers.map(({ status }) => status)).toEqual(tokens.map(() => 401))
+      expect(seen.mock.calls.map(([to]) => to)).toEqual(Array(fetches).fill(JWKS_URL))
+    }
+  })
 })
 
 describe('settings that cannot be read', () => {
