@@ -23,7 +23,8 @@ export const PARAMETERS = {
   'If-Match': {
     name: 'If-Match',
     in: 'header',
-    description: 'Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1).',
+    description:
+      'Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally.',
     schema: { type: 'string' },
   },
   'Idempotency-Key': {

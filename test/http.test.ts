@@ -291,6 +291,7 @@ describe('CORS', () => {
           'Idempotent-Replayed',
           'Preference-Applied',
           'Server-Timing',
+          'Date',
           'X-Request-Id',
           'x-d1-bookmark',
           'x-d1-rows-read',
@@ -400,7 +401,6 @@ describe('methods', () => {
   })
 
   test.each([
-    '/',
     '/nothing',
     '/healthy',
     '/api',

@@ -7,7 +7,7 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const REQUEST_HEADERS =
   'Authorization Content-Type If-Match If-None-Match Idempotency-Key x-d1-bookmark X-Request-Id'.split(' ')
 const EXPOSED =
-  'ETag Link Location Retry-After Idempotent-Replayed Server-Timing X-Request-Id x-d1-bookmark x-d1-rows-read x-d1-rows-written'.split(
+  'ETag Link Location Retry-After Idempotent-Replayed Server-Timing Date X-Request-Id x-d1-bookmark x-d1-rows-read x-d1-rows-written'.split(
     ' ',
   )
 

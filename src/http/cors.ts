@@ -26,6 +26,8 @@ const RESPONSE_HEADERS = [
   'Idempotent-Replayed',
   'Preference-Applied',
   'Server-Timing',
+  // The client's clock follows it.
+  'Date',
   'X-Request-Id',
   'x-d1-bookmark',
   'x-d1-rows-read',
