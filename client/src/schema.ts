@@ -1391,7 +1391,7 @@ export interface components {
     id: string
     /** @description The id of an account. */
     account_id: string
-    /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+    /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
     'If-Match': string
     /** @description Your name for this request, kept for 24 hours: sent again with the same body, it does nothing more and answers the same. */
     'Idempotency-Key': string
@@ -1824,7 +1824,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -1907,7 +1907,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
       }
       path: {
@@ -1944,7 +1944,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -2027,7 +2027,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -2513,7 +2513,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -2611,7 +2611,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
       }
       path: {
@@ -2648,7 +2648,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -2746,7 +2746,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -3157,7 +3157,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -3239,7 +3239,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
       }
       path: {
@@ -3278,7 +3278,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -3360,7 +3360,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
@@ -3504,7 +3504,7 @@ export interface operations {
     parameters: {
       query?: never
       header?: {
-        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). */
+        /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
         'If-Match'?: components['parameters']['If-Match']
         /** @description `return=minimal` to get no row back (RFC 7240). */
         Prefer?: components['parameters']['Prefer']
