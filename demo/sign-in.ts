@@ -18,7 +18,7 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
   function choose(): void {
     note.textContent = isNew
       ? 'They keep up with each other, and work while the server is away. Create an account to try.'
-      : 'Log in to go on where you were.'
+      : 'Log in to pick up where you left off.'
     submit.textContent = isNew ? 'Create account' : 'Log in'
     other.textContent = isNew ? 'I have an account' : 'I am new here'
     fields.password.autocomplete = isNew ? 'new-password' : 'current-password'

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { developmentSecret } from '../scripts/dev-vars.ts'
 import { wranglerEnvironment } from '../scripts/wrangler.ts'
 
-/** A `wrangler dev` of its own, on data that outlives it. */
+/** A separate `wrangler dev`, on data that outlives it. */
 export interface Server {
   url: string
   /** CPU time that its workerd has taken so far, in seconds; to the second, as `ps` tells. */

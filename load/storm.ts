@@ -290,7 +290,7 @@ function groups(tasks: readonly Task[]): Map<string, Task[]> {
   return found
 }
 
-/** A client of the running Worker, as a user of its own unless told. */
+/** A client of the running Worker, as a new user unless told. */
 async function newClient(subject = newUserId()): Promise<Call> {
   const token = await developmentToken(subject)
   return async (method, path, body, headers = {}) => {

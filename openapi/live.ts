@@ -13,7 +13,7 @@ export function eventsPath(): Json {
         summary: 'Hear of changes at once',
         description:
           'A WebSocket (RFC 6455) or, with `Accept: text/event-stream`, server-sent events. Every message is a `LiveMessage`: ' +
-          '`ready` first, then `changed` after each committed write of the user, whoever made it. A hint has no data: ask ' +
+          "`ready` first, then `changed` after each committed write to the user's rows, by anybody. A hint has no data: ask " +
           '`/changes`, unless you have those revisions already. Hints may be merged and one may be lost, so ask on connecting ' +
           'too, and every few minutes.\n\n' +
           'A browser sends its token as a subprotocol: `new WebSocket(url, ["freehold", "bearer." + token])`. With cookies the ' +

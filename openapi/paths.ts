@@ -44,7 +44,7 @@ export function pathsOf(resource: Resource): Json {
         parameters: [ref('parameters', 'Idempotency-Key')],
         requestBody: body(`${pascal(name)}Bulk`),
         responses: {
-          ...answer(200, `${pascal(name)}BulkResults`, 'What came of each operation.', [
+          ...answer(200, `${pascal(name)}BulkResults`, 'The result of each operation.', [
             'Idempotent-Replayed',
           ]),
           ...problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 500, 503, 504),

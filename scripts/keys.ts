@@ -13,7 +13,7 @@ const { privateKey } = await generateKeyPair(alg, { extractable: true })
 const jwk = await exportJWK(privateKey)
 console.log(JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk), alg, use: 'sig' }))
 console.error(`
-A private key for ${alg}. Whoever has it can sign in as anybody: keep it nowhere but in the secret.
+A private key for ${alg}. Anyone who has it can sign in as any user: keep it nowhere but in the secret.
 
   npm run --silent keys | npx wrangler secret put JWT_PRIVATE_KEY
 

@@ -70,7 +70,7 @@ export const problemTypes = {
   not_your_path: [403, 'Not your path', 'The user in the path is not the user of the access token.'],
   not_found: [404, 'Not found', 'Nothing answers at this path.'],
   row_not_found: [404, 'No such row', 'There is no row with this id, or it is in the trash.'],
-  no_account: [404, 'No account', 'The user of the access token has no account here, but elsewhere.'],
+  no_account: [404, 'No account', 'The account of this user is not kept on this deployment.'],
   accounts_off: [
     404,
     'No accounts here',

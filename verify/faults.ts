@@ -58,7 +58,7 @@ export const FAULTS: readonly Fault[] = [
       }),
   },
   {
-    name: 'a path is served to whoever asks',
+    name: 'a path is served to anyone',
     expected: ["isolation: another user's path is the same 403 whether or not that user exists"],
     plant: () => async (request, forward) => {
       const reply = await forward(request)

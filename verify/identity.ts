@@ -59,7 +59,7 @@ export async function identity(run: Run, expired: string | undefined): Promise<v
   await check(
     run,
     'identity',
-    'a path of nobody is a 403 to whoever is known, and a 401 to others',
+    "an unknown user's path is a 403 with a token, and a 401 without",
     async () => {
       for (const user of ['v1x', 'a%2Fb', '..%2Fme', 'x'.repeat(129), '%20', `${run.mine.id}%00`]) {
         const at = path.replace('/me/', `/${user}/`)

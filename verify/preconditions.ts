@@ -8,7 +8,7 @@ interface Write {
   body: unknown
 }
 
-/** That a write goes on only from what the client has seen (contract §5). */
+/** A write succeeds only from the state that the client has seen (contract §5). */
 export async function preconditions(run: Run): Promise<void> {
   await checkEach(
     run,

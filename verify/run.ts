@@ -54,7 +54,7 @@ export async function check(
   }
 }
 
-/** Runs a check of every collection, each on rows of its own. */
+/** Runs a check for every collection, each on separate rows. */
 export async function checkEach(
   run: Run,
   subject: string,

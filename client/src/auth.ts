@@ -92,7 +92,7 @@ interface Kept extends Tokens {
   renew_at: number
 }
 
-/** What a client has of its own of the API's accounts. */
+/** The account methods of a client. */
 interface OwnAccounts extends Accounts, Credentials {
   /** The id of whoever is signed in: with cookies, who cannot be read, asked once. Throws as `me` does. */
   id(): Promise<string>

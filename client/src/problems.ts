@@ -72,6 +72,6 @@ export class OtherUserError extends Error {
 /** The problem that a response tells. */
 export async function problemOf(response: Response): Promise<ProblemError> {
   const told = response.text().then((text) => parse<Partial<Told>>(text))
-  // What stands between may answer with a page of its own.
+  // A proxy in between may answer with its own page.
   return new ProblemError(response, await told.catch(() => undefined))
 }

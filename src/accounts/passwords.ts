@@ -41,7 +41,7 @@ export interface Verdict {
   outdated: boolean
 }
 
-/** The password's scrypt hash with a salt of its own, in the PHC string format. Blocks the isolate: call it in turn. */
+/** The password's scrypt hash with a fresh salt, in the PHC string format. Blocks the isolate: call it in turn. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES)
   const key = await derive(password, { ...COST, salt }, KEY_BYTES)

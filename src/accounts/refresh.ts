@@ -19,7 +19,7 @@ import { answerTokens } from './token-answer.ts'
  * `invalid_refresh_token`, `missing_credentials`, `foreign_origin`, `rate_limited`.
  */
 export async function refresh(c: Context<App>, sent: string | undefined): Promise<Response> {
-  // Whoever sends other credentials does not mean the cookie.
+  // A request with other credentials does not mean the cookie.
   const cookies = sent === undefined && c.req.header('Authorization') === undefined
   const text = cookies ? refreshCookie(c) : sent
   if (text === undefined) throw new Problem('missing_credentials')

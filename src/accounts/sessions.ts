@@ -64,8 +64,8 @@ const reused = sql`${isLiveSession} AND family_hash = ${slot('family')} AND (${e
 export const recordReuseStatement = compileOwned(recordingOf('refresh_token_reused', reused))
 
 /**
- * Ends the session whose token was used again. One that was never its token, though it names it, does nothing; nor does
- * any token of a session that has expired, whose owner may have been away for too long.
+ * Ends the session whose token was used again. A forged token that merely names the session has no effect, nor does a token
+ * of an expired session.
  */
 export const reuseStatement = compileOwned(sql`DELETE FROM ${sessions} WHERE ${reused} RETURNING ${ended}`)
 

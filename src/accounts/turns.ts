@@ -34,14 +34,14 @@ export async function inTurn<Result>(work: () => Promise<Result>): Promise<Resul
   }
 }
 
-/** Asks instead of being told: a Worker may not resolve the promise of another request. The clock moves only while it waits. */
+/** Polls, because a Worker may not resolve another request's promise. The clock moves only while it waits. */
 async function reachFront(place: Place, deadline: number): Promise<void> {
   let first = false
   while (!first) {
-    // Whoever is first waits once more: what came in during the last turn is answered, or refused, before the next.
+    // The first in the queue waits once more, so that requests that came during the last turn are served before the next.
     const ahead = queue.indexOf(place)
     first = ahead === 0
-    // Whoever is far back asks less often: a hundred that all ask every few milliseconds would keep the isolate busy.
+    // A place far back polls less often: a hundred polling every few milliseconds would keep the isolate busy.
     await new Promise((resolve) => setTimeout(resolve, PAUSE * Math.max(1, ahead)))
     const now = Date.now()
     if (now > deadline) throw new Problem('busy')

@@ -15,7 +15,7 @@ import { acrossParents, writable, type Resource } from './resource.ts'
 import type { Values } from '../d1/statement.ts'
 import { staleRevision, storeFor, type Done, type Scope, type Store } from './store.ts'
 
-/** A route of its own beside a resource's: it acts on one row, takes no body, and answers with the row. */
+/** An extra route beside a resource's own: it acts on one row, takes no body, and answers with the row. */
 export interface Verb {
   resource: Resource
   routes: Hono<App>

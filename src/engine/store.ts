@@ -27,7 +27,7 @@ export type Operation =
   | { op: 'update'; id: string; revision?: number | undefined; values: Values }
   | { op: 'delete'; id: string; revision?: number | undefined }
 
-/** What came of a create, a restore or an operation; a replay has no row when it has been deleted since. */
+/** The result of a create, a restore or an operation; a replay has no row when the row has been deleted since. */
 export interface Result {
   status: number
   id: string
@@ -107,7 +107,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
     return assertParent ? [bound(assertParent, { problem: raise('row_not_found') })] : []
   }
 
-  /** Does the work once under its key: the first time, or what came of that time. */
+  /** Does the work once under its key; a later request gets the result of the first. */
   async function once(
     key: IdempotencyKey | undefined,
     outcome: readonly Outcome[],
@@ -185,7 +185,7 @@ export function storeFor(resource: Resource, { owner, ancestors }: Scope, databa
       )
       if (statements.parent && !results.at(-1)?.length) throw new Problem('row_not_found')
       const [rows = [], [counted] = []] = results
-      // One row more than the limit was asked for: whether it came says if another page follows.
+      // We fetch one row beyond the limit; if it exists, there is another page.
       const more = rows.length > query.limit
       const page = more ? rows.slice(0, query.limit) : rows
       const last = page.at(-1)

@@ -5,7 +5,7 @@ import type { FieldError } from '../problems.ts'
 const MAX_ERRORS = 50
 const MAX_PATH = 200
 
-/** A validator's issues as the contract shows them, an unknown field or parameter as an error of its own. */
+/** A validator's issues as the contract shows them, with one error for each unknown field or parameter. */
 export function fieldErrors(issues: readonly z.core.$ZodIssue[]): FieldError[] {
   return issues.flatMap(toErrors).slice(0, MAX_ERRORS)
 }

@@ -15,7 +15,7 @@ import {
 import * as z from 'zod'
 import { projects } from './projects.ts'
 
-/** What is to be done: the flagship, with everything a declaration can say. */
+/** Tasks: the flagship, which uses everything a declaration can say. */
 export const tasks = ownedTable('tasks', {
   title: column().notNull(),
   description: column(),

@@ -4,7 +4,7 @@ import type { Values } from '../../d1/statement.ts'
 
 /**
  * The columns hold the search term, whatever the case (docs/decisions/0008). SQLite's lower() knows ASCII only, so each
- * other letter of the term that has a capital is lowered by a replace() of its own.
+ * other letter of the term that has a capital is lowered by a separate replace().
  */
 export function contains(columns: readonly SQLiteColumn[], term: string): SQL {
   // A NUL between the columns, which no term can hold, keeps a match inside one of them.
