@@ -108,16 +108,23 @@ async function fill(db: D1Database, table: string, references: ReadonlySet<strin
   if (await db.prepare(`SELECT 1 AS found FROM "${table}" LIMIT 1`).first()) return
   const { results } = await db.prepare(`SELECT * FROM pragma_table_xinfo(?)`).bind(table).all<Column>()
   const columns = results.filter(({ hidden }) => hidden === 0)
-  // A table of users has one row for each, under their id.
+  // Whatever is keyed by its user alone has one row for each.
   const own = columns.some(({ name }) => name === 'user_id') ? 'user_id' : 'id'
+  const keys = columns.filter(({ pk }) => pk)
+  const rows = keys.every(({ name }) => name === own) ? 1 : ROWS
+  const ofUsers = keys.some(({ name }) => name === own)
   const inserts = USERS.flatMap((user) =>
-    Array.from({ length: own === 'id' ? 1 : ROWS }, (_, row) =>
+    Array.from({ length: rows }, (_, row) =>
       db
         .prepare(
           `INSERT INTO "${table}" (${columns.map(({ name }) => `"${name}"`).join()}) VALUES (${columns.map(() => '?').join()})`,
         )
         .bind(
-          ...columns.map((column) => (column.name === own ? user : valueFor(column, user, row, references))),
+          ...columns.map((column) => {
+            if (column.name === own) return user
+            if (column.pk && !ofUsers) return `${user} ${row}`
+            return valueFor(column, user, row, references)
+          }),
         ),
     ),
   )
