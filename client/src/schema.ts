@@ -394,7 +394,7 @@ export interface paths {
     }
     /**
      * Hear of changes at once
-     * @description A WebSocket (RFC 6455) or, with `Accept: text/event-stream`, server-sent events. Every message is a `LiveMessage`: `ready` first, then `changed` after each committed write of the user, whoever made it. A hint has no data: ask `/changes`, unless you have those revisions already. Hints may be merged and one may be lost, so ask on connecting too, and every few minutes.
+     * @description A WebSocket (RFC 6455) or, with `Accept: text/event-stream`, server-sent events. Every message is a `LiveMessage`: `ready` first, then `changed` after each committed write to the user's rows, by anybody. A hint has no data: ask `/changes`, unless you have those revisions already. Hints may be merged and one may be lost, so ask on connecting too, and every few minutes.
      *
      *     A browser sends its token as a subprotocol: `new WebSocket(url, ["freehold", "bearer." + token])`. With cookies the `Origin` must be an allowed one. Send `ping` for a `pong`, and nothing else.
      *
@@ -1688,7 +1688,7 @@ export interface operations {
       }
     }
     responses: {
-      /** @description What came of each operation. */
+      /** @description The result of each operation. */
       200: {
         headers: {
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
@@ -2353,7 +2353,7 @@ export interface operations {
       }
     }
     responses: {
-      /** @description What came of each operation. */
+      /** @description The result of each operation. */
       200: {
         headers: {
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
@@ -3022,7 +3022,7 @@ export interface operations {
       }
     }
     responses: {
-      /** @description What came of each operation. */
+      /** @description The result of each operation. */
       200: {
         headers: {
           'Idempotent-Replayed': components['headers']['Idempotent-Replayed']
