@@ -6,13 +6,18 @@ import {
   logoutBody,
   passwordChange,
   passwordReset,
+  passkeyName,
+  passkeyRegistrant,
   proofBody,
   passwordGrant,
   passwordRegistration,
   refreshBody,
   refreshGrant,
+  tokenBody,
 } from '../src/accounts/bodies.ts'
 import type { Activity } from '../src/accounts/activity.ts'
+import type { Identity } from '../src/accounts/identities.ts'
+import type { Passkey } from '../src/accounts/passkeys.ts'
 import type { Session } from '../src/accounts/sessions.ts'
 import type { Account } from '../src/accounts/users.ts'
 import { id } from '../src/engine/fields.ts'
@@ -21,6 +26,7 @@ import type { Resource } from '../src/engine/resource.ts'
 import { closed, COUNT, pascal, ref, schemaOf, type Json } from './json.ts'
 import { limitParameter, query } from './parameters.ts'
 import { answer, costless, headers, problems } from './responses.ts'
+import { webAuthnSchemas } from './webauthn.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 /** What any operation may meet. */
@@ -28,16 +34,74 @@ const ANYWHERE = [429, 500, 503, 504] as const
 /** What one with a body may meet, too. */
 const BODY = [400, 413, 415, 422] as const
 
+/** Of what works for anybody, and otherwise with a session. */
+const MAYBE = [{}, { bearer: [] }, { oauth2: [] }, { cookie: [] }]
+
+/** What a sign-in with a provider is asked with. */
+const PROVIDER_QUERY = [
+  {
+    ...query('return_to', 'Where the browser goes in the end: a path here, or a URL at an allowed origin.', {
+      type: 'string',
+      minLength: 1,
+      maxLength: 2000,
+      examples: ['/'],
+    }),
+    required: true,
+  },
+  {
+    ...query('code_challenge', 'The SHA-256 of your verifier in base64url (RFC 7636 §4.2).', {
+      type: 'string',
+      pattern: '^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$',
+      examples: ['E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
+    }),
+    required: true,
+  },
+  query('code_challenge_method', 'The only one there is.', { type: 'string', const: 'S256' }),
+]
+
+/** What a provider answers (RFC 6749 §4.1.2, RFC 9207). */
+const CALLBACK = {
+  code: { type: 'string', description: 'The provider’s code.' },
+  error: { type: 'string', description: 'Why there is none.' },
+  iss: { type: 'string', description: 'The provider’s issuer.' },
+  state: { type: 'string', description: 'Of the attempt.' },
+}
+
 /** `/api/auth` and `/api/admin`, and what else is about the whole of an account. */
 export function accountPaths(): Json {
   return {
     '/api/auth/register': {
       post: operation('register', 'Register', {
         description:
-          'Makes an account and no session: log in next. An e-mail is one whatever its case and spaces around it.',
-        security: [],
-        requestBody: json('Registration'),
-        responses: { ...created('Account', 'The new account.'), ...problems(...BODY, 404, 409, ...ANYWHERE) },
+          'Makes an account and no session: log in next. By a password, or by a passkey made with the options for the same e-mail. ' +
+          'An e-mail is one whatever its case and spaces around it. A guest who is signed in gets e-mail and way in, and keeps ' +
+          'session and rows.',
+        security: MAYBE,
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': {
+              schema: { oneOf: [ref('schemas', 'Registration'), ref('schemas', 'PasskeyRegistration')] },
+            },
+          },
+        },
+        responses: {
+          ...created('Account', 'The new account.'),
+          ...problems(...BODY, 401, 403, 404, 409, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/register/passkey/options': {
+      post: operation('registrationOptions', 'Get options to register by passkey', {
+        description:
+          'For `navigator.credentials.create()`; its answer goes to `register`, with the same e-mail, within five minutes and once. ' +
+          'Nothing is stored.',
+        security: MAYBE,
+        requestBody: json('PasskeyRegistrant'),
+        responses: {
+          ...answer(200, 'CreationOptions', 'The options.', []),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
       }),
     },
     '/api/auth/login': {
@@ -46,9 +110,7 @@ export function accountPaths(): Json {
           'By JSON, or by a form of OAuth 2.0: the password grant (RFC 6749 §4.3), or a refresh (§6). With `cookie=true` the tokens come as HttpOnly ' +
           'cookies and not in the body; requests that change something then need an allowed `Origin`.',
         security: [],
-        parameters: [
-          query('cookie', 'Whether the tokens come as cookies.', { type: 'boolean', default: false }),
-        ],
+        parameters: [cookieParameter()],
         requestBody: {
           required: true,
           content: {
@@ -62,6 +124,173 @@ export function accountPaths(): Json {
           ...tokens('A pair of tokens, of a new session.'),
           ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
         },
+      }),
+    },
+    '/api/auth/login/passkey/options': {
+      post: operation('passkeyLoginOptions', 'Get options to log in by passkey', {
+        description:
+          'For `navigator.credentials.get()`. They name nobody: the browser offers the passkeys it has. Nothing is stored.',
+        security: [],
+        responses: {
+          ...answer(200, 'RequestOptions', 'The options.', []),
+          ...problems(404, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/login/passkey': {
+      post: operation('loginByPasskey', 'Log in by passkey', {
+        description:
+          'With what `navigator.credentials.get()` made of the options, within five minutes and once.',
+        security: [],
+        parameters: [cookieParameter()],
+        requestBody: json('AuthenticationResponse'),
+        responses: {
+          ...tokens('A pair of tokens, of a new session.'),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/providers': {
+      get: operation('listProviders', 'List providers', {
+        description: 'Who else signs users in here; there may be none.',
+        security: [],
+        responses: {
+          ...answer(200, 'ProviderList', 'The providers, as they are configured.', []),
+          ...problems(404, 500, 503),
+        },
+      }),
+    },
+    '/api/auth/login/{provider}': {
+      parameters: [ref('parameters', 'provider')],
+      get: operation('loginByProvider', 'Sign in with a provider', {
+        description:
+          'Sends the browser to the provider, from where it comes back to `return_to` with `#code=…`, or `#error=…` and why not. ' +
+          'With a session of the last ten minutes it adds the identity to that account. What accepts `application/json` gets ' +
+          'the address in place of the redirect.',
+        security: MAYBE,
+        parameters: PROVIDER_QUERY,
+        responses: {
+          ...answer(200, 'ProviderLocation', 'The address of the provider.', ['Set-Cookie']),
+          ...redirect(302, 'To the provider, or to `return_to` when that cannot be asked.'),
+          ...problems(401, 403, 404, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/callback/{provider}': {
+      parameters: [ref('parameters', 'provider')],
+      get: operation('endProviderLogin', 'Come back from a provider', {
+        description:
+          'For browsers that the provider sends: it needs the cookie that the sign-in set. The code in the fragment is good once, for ' +
+          'a minute, with the verifier of the `code_challenge`.',
+        security: [],
+        parameters: Object.entries(CALLBACK).map(([name, { description, ...schema }]) =>
+          query(name, description, schema),
+        ),
+        responses: {
+          ...redirect(302, 'To `return_to`, with `#code=…` or `#error=…`.'),
+          ...problems(404, 422, ...ANYWHERE),
+        },
+      }),
+      post: operation('endProviderLoginByForm', 'Come back from a provider by a form', {
+        description:
+          'For providers that post what they answer: the browser is sent on to the same path by GET.',
+        security: [],
+        requestBody: {
+          required: false,
+          content: { [FORM]: { schema: ref('schemas', 'ProviderCallback') } },
+        },
+        responses: {
+          ...redirect(303, 'To the same path, with the fields in the query string.', []),
+          ...problems(404, 413, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/token': {
+      post: operation('exchangeCode', 'Exchange the code of a sign-in', {
+        description:
+          'The code that a provider’s callback handed over, once, within a minute, with its verifier (RFC 7636).',
+        security: [],
+        parameters: [cookieParameter()],
+        requestBody: json('CodeExchange'),
+        responses: {
+          ...tokens('A pair of tokens, of a new session.'),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/guest': {
+      post: operation('enterAsGuest', 'Come in as a guest', {
+        description:
+          'Where the deployment has `GUESTS=on`: makes an account without an e-mail and its session, which lives for as long as it is ' +
+          'used every 30 days. Register with its token to make it an ordinary account.',
+        security: [],
+        parameters: [cookieParameter()],
+        responses: {
+          ...tokens('A pair of tokens, of a new account.', 201),
+          ...problems(403, 404, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/identities': {
+      get: operation('listIdentities', 'List identities', {
+        description: 'The user’s identities at providers, newest first.',
+        parameters: page(),
+        responses: {
+          ...answer(200, 'IdentityList', 'A page of identities.', []),
+          ...problems(401, 422, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/identities/{id}': {
+      parameters: [ref('parameters', 'id')],
+      delete: operation('removeIdentity', 'Remove an identity', {
+        description: 'Unless it is the last way into the account.',
+        responses: { ...done('It is gone.'), ...problems(401, 403, 404, 409, ...ANYWHERE) },
+      }),
+    },
+    '/api/auth/passkeys/options': {
+      post: operation('passkeyOptions', 'Get options to add a passkey', {
+        description:
+          'For `navigator.credentials.create()`. They exclude the passkeys that the account has. Nothing is stored.',
+        responses: {
+          ...answer(200, 'CreationOptions', 'The options.', []),
+          ...problems(401, 403, 404, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/passkeys': {
+      get: operation('listPasskeys', 'List passkeys', {
+        description: 'Those of the user, newest first.',
+        parameters: page(),
+        responses: {
+          ...answer(200, 'PasskeyList', 'A page of passkeys.', []),
+          ...problems(401, 422, ...ANYWHERE),
+        },
+      }),
+      post: operation('addPasskey', 'Add a passkey', {
+        description:
+          'With what `navigator.credentials.create()` made of the options, within five minutes and once. Needs a login of the last ' +
+          'ten minutes.',
+        requestBody: json('PasskeyCreate'),
+        responses: {
+          ...created('Passkey', 'The new passkey.'),
+          ...problems(...BODY, 401, 403, 409, ...ANYWHERE),
+        },
+      }),
+    },
+    '/api/auth/passkeys/{id}': {
+      parameters: [ref('parameters', 'id')],
+      patch: operation('renamePasskey', 'Rename a passkey', {
+        description: 'Gives it another name.',
+        requestBody: json('PasskeyName'),
+        responses: {
+          ...answer(200, 'Passkey', 'The passkey.', []),
+          ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
+        },
+      }),
+      delete: operation('removePasskey', 'Remove a passkey', {
+        description: 'Unless it is the last way into the account.',
+        responses: { ...done('It is gone.'), ...problems(401, 403, 404, 409, ...ANYWHERE) },
       }),
     },
     '/api/auth/refresh': {
@@ -215,7 +444,7 @@ export function accountPaths(): Json {
       parameters: [ref('parameters', 'user_id')],
       get: operation('exportAccount', 'Export everything', {
         description:
-          'One document of the account, its sessions, what happened to it and all its live rows, streamed. Needs a login of the ' +
+          'One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed. Needs a login of the ' +
           'last ten minutes. The cost headers count what was read ' +
           'before the first byte.',
         responses: {
@@ -264,6 +493,21 @@ const session: z.ZodType<Session> = z.strictObject({
   user_agent: z.string().nullable(),
 })
 
+const passkey: z.ZodType<Passkey> = z.strictObject({
+  id: id(),
+  name: z.string(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime().nullable(),
+})
+
+const identity: z.ZodType<Identity> = z.strictObject({
+  id: id(),
+  provider: z.string(),
+  label: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime().nullable(),
+})
+
 /** What both answers of a login have. */
 const lifetime = {
   token_type: { type: 'string', const: 'bearer' },
@@ -277,6 +521,21 @@ export function accountSchemas(resources: readonly Resource[]): Json {
   )
   return {
     Registration: schemaOf(passwordRegistration),
+    PasskeyRegistrant: schemaOf(passkeyRegistrant),
+    ...webAuthnSchemas(),
+    PasskeyName: schemaOf(passkeyName),
+    Passkey: schemaOf(passkey),
+    PasskeyList: pageOf('passkeys', 'Passkey'),
+    Provider: closed({
+      id: { type: 'string', description: 'Its name in paths.' },
+      name: { type: 'string', description: 'Its name for people.' },
+    }),
+    ProviderList: closed({ providers: { type: 'array', items: ref('schemas', 'Provider') } }),
+    ProviderLocation: closed({ location: { type: 'string', description: 'Where the browser goes next.' } }),
+    ProviderCallback: { ...closed({}, CALLBACK), additionalProperties: true },
+    CodeExchange: schemaOf(tokenBody),
+    Identity: schemaOf(identity),
+    IdentityList: pageOf('identities', 'Identity'),
     Credentials: schemaOf(credentials),
     PasswordGrant: schemaOf(passwordGrant),
     Refresh: schemaOf(refreshBody),
@@ -304,6 +563,8 @@ export function accountSchemas(resources: readonly Resource[]): Json {
       exported_at: { type: 'string', format: 'date-time' },
       account: { anyOf: [ref('schemas', 'Account'), { type: 'null' }] },
       sessions: { type: 'array', items: ref('schemas', 'Session') },
+      passkeys: { type: 'array', items: ref('schemas', 'Passkey') },
+      identities: { type: 'array', items: ref('schemas', 'Identity') },
       activity: { type: 'array', items: ref('schemas', 'Activity') },
       ...rows,
     }),
@@ -359,15 +620,23 @@ function done(description: string): Json {
   return { 204: { description, headers: headers(['Set-Cookie']) } }
 }
 
-/** The tokens, or in cookie mode what is left without them. */
+function redirect(status: number, description: string, extra = ['Set-Cookie']): Json {
+  return { [status]: { description, headers: headers(['Location', ...extra]) } }
+}
+
+function cookieParameter(): Json {
+  return query('cookie', 'Whether the tokens come as cookies.', { type: 'boolean', default: false })
+}
+
 function asked(description: string): Json {
   return { 202: { description, headers: costless() } }
 }
 
-function tokens(description: string): Json {
+/** The tokens, or in cookie mode what is left without them. */
+function tokens(description: string, status = 200): Json {
   const schema = { oneOf: [ref('schemas', 'Tokens'), ref('schemas', 'CookieTokens')] }
   return {
-    200: {
+    [status]: {
       description: `${description} In cookie mode the tokens are in the cookies and not in the body.`,
       headers: headers(['Set-Cookie']),
       content: { 'application/json': { schema } },

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import type { LinkPurpose } from './mailbox.ts'
 import { v7 as uuidv7 } from 'uuid'
 import * as z from 'zod'
 import { encodeOpaque } from '../src/engine/cursor.ts'
+import type { Json } from './json.ts'
 import { operationsOf, type Operation } from './operations.ts'
 import { sample, type Given } from './sample.ts'
 
@@ -28,12 +30,21 @@ export interface Exchange {
   response: Got
 }
 
+/** What no document can say: how a browser's authenticator answers, and a provider at whom somebody signs in. */
+export interface Ceremonies {
+  /** Makes a passkey for the options of a registration; `use` answers those of a login. */
+  newPasskey: (options: Json) => { answer: Json; use: (options: Json) => Json }
+  /** What the provider sends the browser back with, once a new user has signed in at the address it was sent to. */
+  signIn: (authorization: string) => URLSearchParams
+}
+
 /** A deployment to drive: how to reach it, and an access token of a user nobody was before, or of an administrator. */
 export interface Deployment {
   send: (request: Sent) => Promise<Got>
   newToken: (role?: 'admin') => Promise<string>
   /** The token of the newest mail of this kind to an address. */
   mailed: (purpose: LinkPurpose, address: string) => Promise<string>
+  ceremonies: Ceremonies
 }
 
 /** What no operation can be made to answer from outside: its own faults, those of what it is built on, and too many requests. */
@@ -47,8 +58,12 @@ export function isInReach({ path }: Operation, status: number): boolean {
   if (path.endsWith('/events')) return [401, 403, 406].includes(status)
   // Only a token without a session has nothing to renew.
   if (path === '/api/auth/password' && status === 204) return false
+  // An authenticator makes no credential twice; and who is driven here has a password.
+  if (/\/(passkeys|identities)(\/{id})?$/.test(path) && status === 409) return false
+  // That is a guest's cookie from elsewhere, and a login of more than ten minutes ago.
+  if (/^\/api\/auth\/(register|login\/{provider})/.test(path) && status === 403) return false
   return (
-    !OUT_OF_REACH.has(status) && !(status === 404 && /^\/api\/auth\/(\w+|(password|email)\/\w+)$/.test(path))
+    !OUT_OF_REACH.has(status) && !(status === 404 && path.startsWith('/api/auth/') && !path.includes('{'))
   )
 }
 
@@ -65,9 +80,12 @@ const MAILED: ReadonlyMap<string, LinkPurpose> = new Map([
   ['/api/auth/email/verify', 'verify'],
 ])
 
+const json = z.record(z.string(), z.unknown())
 const row = z.object({ id: z.string() })
 const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
 const PASSWORD = 'seven green bicycles'
+/** Of a client that signs in with a provider (RFC 7636 §4.1). */
+const VERIFIER = 'a-verifier-that-is-long-enough-for-RFC-7636'
 const JSON_TYPE = 'application/json'
 const MAX_BODY = 65_536
 
@@ -75,13 +93,13 @@ const MAX_BODY = 65_536
  * Everything a document says can be asked and answered, from the document alone: `drive(operation)` asks for each
  * success and for each error that it describes and that a client can bring about, or for those errors that are wanted.
  */
-export function driverFor(document: unknown, { send, newToken, mailed }: Deployment) {
+export function driverFor(document: unknown, { send, newToken, mailed, ceremonies }: Deployment) {
   const operations = operationsOf(document)
   const creatorOf = (path: string) =>
     operations.find((each) => each.path === path && each.method === 'POST' && each.responses.has(201))
 
   /** A new account that is logged in, for the operations about accounts; for others a token is enough. */
-  async function enter({ path, open }: Operation): Promise<Omit<Visit, 'path'>> {
+  async function enter({ path, open, method }: Operation): Promise<Omit<Visit, 'path'> & { path?: string }> {
     if (path.startsWith('/api/admin/')) return { headers: bearer(await newToken('admin')), given: {} }
     if (!path.startsWith('/api/auth/')) return { headers: open ? {} : bearer(await newToken()), given: {} }
     const email = `ada-${uuidv7()}@example.com`
@@ -92,15 +110,28 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
       current_password: () => PASSWORD,
       new_password: () => 'nine yellow umbrellas',
     }
-    if (path === '/api/auth/register') return { headers: {}, given }
+    if (path === '/api/auth/register') {
+      const options = json.parse(succeeded(await post('/api/auth/register/passkey/options', given)))
+      const { answer } = ceremonies.newPasskey(options)
+      return { headers: {}, given: { ...given, passkey: () => answer } }
+    }
+    if (path.startsWith('/api/auth/register/')) return { headers: {}, given }
     await post('/api/auth/register', given)
     const { access_token, refresh_token } = pair.parse(succeeded(await post('/api/auth/login', given)))
     const token = await tokenOf(path, email, given)
+    const headers = bearer(access_token)
+    if (path === '/api/auth/callback/{provider}' && method === 'GET') {
+      const { cookie, path: back } = await begin(headers)
+      return { path: back, headers: { Cookie: cookie }, given }
+    }
+    if (method === 'GET' && path === '/api/auth/passkeys') await addPasskey(headers)
+    if (path.startsWith('/api/auth/identities')) await signedIn(headers)
     return {
-      headers: open ? {} : bearer(access_token),
+      headers: open ? {} : headers,
       given: {
         ...given,
         ...token,
+        ...(method === 'POST' && (await performed(path, headers))),
         'refresh_token?': () => refresh_token,
         refresh_token: () => refresh_token,
       },
@@ -116,15 +147,62 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
     return { token: () => token }
   }
 
-  async function post(path: string, given: Given): Promise<Got> {
+  /** What the body of an operation is made of by a ceremony, for whoever is logged in by these headers. */
+  async function performed(path: string, headers: Record<string, string>): Promise<Given> {
+    if (path === '/api/auth/passkeys') return valuesOf((await newPasskey(headers)).answer)
+    if (path === '/api/auth/token') return signedIn(headers)
+    if (path !== '/api/auth/login/passkey') return {}
+    const { use } = await addPasskey(headers)
+    return valuesOf(use(json.parse(succeeded(await post('/api/auth/login/passkey/options', {})))))
+  }
+
+  async function newPasskey(headers: Record<string, string>) {
+    const options = await post('/api/auth/passkeys/options', {}, headers)
+    return ceremonies.newPasskey(json.parse(succeeded(options)))
+  }
+
+  async function addPasskey(headers: Record<string, string>) {
+    const passkey = await newPasskey(headers)
+    succeeded(await post('/api/auth/passkeys', valuesOf(passkey.answer), headers))
+    return passkey
+  }
+
+  /** A sign-in with a provider on its way there: where that is, and what the browser keeps meanwhile. */
+  async function begin(headers: Record<string, string>) {
+    const challenge = createHash('sha256').update(VERIFIER).digest('base64url')
+    const provider = await providerId()
+    const path = `/api/auth/login/${provider}?return_to=/&code_challenge=${challenge}`
+    const begun = await send({ method: 'GET', path, headers })
+    const cookie = begun.headers.getSetCookie().map((each) => each.split(';')[0])
+    const callback = ceremonies.signIn(begun.headers.get('Location') ?? '')
+    return { cookie: cookie.join('; '), path: `/api/auth/callback/${provider}?${callback.toString()}` }
+  }
+
+  function providerId(): Promise<string> {
+    return rowIn('/api/auth/providers', '/api/auth/providers', {})
+  }
+
+  /** Adds an identity to the account, and resolves to what a code for a session is exchanged with. */
+  async function signedIn(headers: Record<string, string>): Promise<Given> {
+    const { cookie, path } = await begin(headers)
+    const { headers: back } = await send({ method: 'GET', path, headers: { Cookie: cookie } })
+    const [, fragment] = (back.get('Location') ?? '').split('#')
+    const code = new URLSearchParams(fragment).get('code')
+    return { code: () => code, code_verifier: () => VERIFIER }
+  }
+
+  async function post(path: string, given: Given, headers: Record<string, string> = {}): Promise<Got> {
     const operation = operations.find((each) => each.path === path && each.method === 'POST')
     if (!operation) throw new Error(`there is no POST ${path}`)
-    return send(written(operation, { path, headers: {}, given }))
+    return send(written(operation, { path, headers, given }))
   }
 
   async function visit(operation: Operation): Promise<Visit> {
-    const { headers, given } = await enter(operation)
-    return { path: await fill(operation.path, headers), headers, given }
+    const { path, headers, given } = await enter(operation)
+    const query = operation.parameters.filter((each) => each.in === 'query' && each.required)
+    const values = query.map(({ name, schema }) => [name, String(sample(document, schema, {}, name))])
+    const search = values.length ? `?${new URLSearchParams(values).toString()}` : ''
+    return { path: path ?? (await fill(operation.path, headers)) + search, headers, given }
   }
 
   /** A path with a row of the caller's own for each id in it. */
@@ -133,6 +211,7 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
     let filled = ''
     for (const segment of path.split('/').slice(1)) {
       if (segment === '{user_id}') filled += '/me'
+      else if (segment === '{provider}') filled += `/${await providerId()}`
       else if (segment.startsWith('{')) filled += `/${await rowIn(template, filled, headers)}`
       else filled += `/${segment}`
       template += `/${segment}`
@@ -143,7 +222,10 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
   /** The id of a row in a collection: a new one, or what is first in it when clients cannot create any. */
   async function rowIn(template: string, path: string, headers: Record<string, string>): Promise<string> {
     const creator = creatorOf(template)
-    if (creator) return row.parse(succeeded(await send(written(creator, { path, headers, given: {} })))).id
+    if (creator) {
+      const given = await performed(template, headers)
+      return row.parse(succeeded(await send(written(creator, { path, headers, given })))).id
+    }
     const lists = z
       .record(z.string(), z.unknown())
       .parse(succeeded(await send({ method: 'GET', path, headers })))
@@ -175,10 +257,14 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
   }
 
   /** The request of an operation, with a body of its schema if it takes one. */
-  function written({ method, body }: Operation, { path, headers, given }: Visit, type = JSON_TYPE): Sent {
-    const media = body.get(type)
-    if (!media) return { method, path, headers }
-    const value = sample(document, media.schema, given)
+  function written(
+    { method, body }: Operation,
+    { path, headers, given }: Visit,
+    type = JSON_TYPE,
+    schema = body.get(type)?.schema,
+  ): Sent {
+    if (!schema) return { method, path, headers }
+    const value = sample(document, schema, given)
     const form = type === 'application/x-www-form-urlencoded'
     const text = form
       ? new URLSearchParams(z.record(z.string(), z.string()).parse(value))
@@ -222,8 +308,14 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
       const request = await plain()
       const first = await ask(request)
       const etag = first.headers.get('ETag')
-      for (const type of operation.body.keys()) {
+      for (const [type, { schema }] of operation.body) {
+        const [, ...others] = z.array(json).parse(schema.oneOf ?? [schema])
         if (type !== JSON_TYPE) await ask(written(operation, await arrive(), type))
+        for (const other of others) await ask(written(operation, await arrive(), type, other))
+      }
+      // Where it sends browsers, it tells others.
+      if (operation.responses.has(302) && operation.responses.has(200)) {
+        await ask(await plain({ Accept: JSON_TYPE }))
       }
       if (takes('If-None-Match') && etag) {
         await ask({ ...request, headers: { ...request.headers, 'If-None-Match': etag } })
@@ -236,7 +328,10 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
         const [, next] = /<([^>]*)>/.exec(page.headers.get('Link') ?? '') ?? []
         if (next) await ask({ ...request, path: next })
       }
-      if (takes('cookie')) await ask({ ...request, path: `${request.path}?cookie=true` })
+      if (takes('cookie')) {
+        const anew = await plain()
+        await ask({ ...anew, path: `${anew.path}?cookie=true` })
+      }
       if (takes('Prefer')) await ask(await plain({ Prefer: 'return=minimal' }))
       if (takes('Idempotency-Key')) {
         const once = await plain({ 'Idempotency-Key': 'once' })
@@ -259,7 +354,8 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
         await ask({ ...request, headers: { ...headers, Authorization: 'Bearer not.a.token' } })
         if (operation.body.size)
           await ask(await plain({}, { password: () => 'a wrong one', current_password: () => 'a wrong one' }))
-        if (operation.body.size) await ask(await plain({}, { 'refresh_token?': () => 'not one' }))
+        if (operation.body.size)
+          await ask(await plain({}, { 'refresh_token?': () => 'not one', refresh_token: () => 'not one' }))
       },
       async 403() {
         const request = await plain()
@@ -288,6 +384,10 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
         const request = await plain({}, operation.path.endsWith('/bulk') ? { id: uuidv7 } : {})
         const ID = /[\da-f]{8}-[\da-f-]{27}/g
         await ask({ ...request, path: request.path.replaceAll(ID, () => uuidv7()) })
+        if (operation.path.endsWith('/{provider}')) {
+          const [, search = ''] = request.path.split('?')
+          await ask({ ...request, path: `${operation.path.replace('{provider}', 'nobody')}?${search}` })
+        }
       },
       async 405() {
         const known = new Set(
@@ -334,9 +434,12 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
       },
       async 422() {
         const request = await plain()
-        if (request.method === 'GET') await ask({ ...request, path: `${request.path}?no_such_parameter=1` })
+        if (request.method === 'GET' || takes('cookie')) {
+          await ask({ ...request, path: `${request.path}?no_such_parameter=1` })
+        }
         if (request.body !== undefined) {
           await ask({ ...request, body: request.body.replace(/}$/, ',"no_such_field":1}') })
+          await ask({ ...request, body: '[]' })
         }
         if (takes('Idempotency-Key')) {
           const once = await plain({ 'Idempotency-Key': 'once' })
@@ -349,10 +452,16 @@ export function driverFor(document: unknown, { send, newToken, mailed }: Deploym
 
     await successes()
     for (const [status, fail] of Object.entries(failures)) {
-      if (operation.responses.has(Number(status)) && isWanted(Number(status))) await fail()
+      const isDescribed = operation.responses.has(Number(status)) && isInReach(operation, Number(status))
+      if (isDescribed && isWanted(Number(status))) await fail()
     }
     return exchanges
   }
+}
+
+/** Every property of a body by its name. */
+function valuesOf(body: Json): Given {
+  return Object.fromEntries(Object.entries(body).map(([name, value]) => [name, () => value]))
 }
 
 function bearer(token: string): Record<string, string> {

@@ -20,6 +20,13 @@ export const PARAMETERS = {
     description: 'The id of an account.',
     schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$' },
   },
+  provider: {
+    name: 'provider',
+    in: 'path',
+    required: true,
+    description: 'The id of a provider.',
+    schema: { type: 'string', pattern: '^[a-z][a-z0-9-]{0,31}$' },
+  },
   'If-Match': {
     name: 'If-Match',
     in: 'header',

@@ -6,7 +6,7 @@ export const HEADERS: Record<string, Json> = {
   ETag: header("The row's revision, as a strong entity tag."),
   Link: optional('The next page, `rel="next"` (RFC 8288); absent on the last one.'),
   'Preference-Applied': optional('`return=minimal`, when the row was left out as preferred (RFC 7240 §3).'),
-  Location: header('The path of the new row.'),
+  Location: header('The path of the new row; of a redirect, where the browser goes.'),
   'Idempotent-Replayed': optional('`true` when this `Idempotency-Key` was known: nothing was done again.'),
   'X-Request-Id': header("The id of this request: the caller's own when it sent a well-formed one."),
   'Server-Timing': header('Milliseconds spent on verifying the caller (`auth`) and waiting for D1 (`db`).'),
@@ -15,7 +15,9 @@ export const HEADERS: Record<string, Json> = {
   'x-d1-bookmark': optional(
     'With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked.',
   ),
-  'Set-Cookie': optional('Both tokens, in cookie mode.'),
+  'Set-Cookie': optional(
+    'Both tokens, in cookie mode; of a sign-in with a provider, what it has to come back with.',
+  ),
   'Content-Disposition': header('What to save it as (RFC 6266).'),
   Allow: header('The methods that the path answers (RFC 9110 §10.2.1).'),
   RateLimit: header(
@@ -95,6 +97,8 @@ const PROBLEM_HEADERS: Record<number, readonly string[]> = {
   401: ['WWW-Authenticate'],
   405: ['Allow'],
   410: ['Idempotent-Replayed'],
+  // The callback of a sign-in forgets the attempt, even one that it refuses.
+  422: ['Set-Cookie'],
   429: ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
   503: ['Retry-After'],
   504: ['Retry-After'],

@@ -17,6 +17,8 @@ import { newMailbox } from '../openapi/mailbox.ts'
 import { driverFor, type Deployment, type Exchange } from '../openapi/drive.ts'
 import { recorded, type Examples } from '../openapi/examples.ts'
 import { operationsOf } from '../openapi/operations.ts'
+import { ceremonies, WAYS_IN } from '../test/ceremonies.ts'
+import { openIdProvider } from '../test/openid-provider.ts'
 
 // The examples of the OpenAPI document: what every operation answered to requests made from its own description.
 // `npm run examples` writes docs/examples.json; another path may follow, so that a test can compare. With `--new` it keeps
@@ -37,6 +39,16 @@ const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl'
 /** When everything happened, and when it really did. */
 const THEN = Date.parse('2026-11-20T09:30:00.000Z')
 const NOW = Date.now()
+/** What is random in ceremonies: bytes in base64url, tickets and codes. */
+const RANDOM = /^(?!eyJ|WyJ|[\da-f]{8}-)[\w.-]{43,}$|(?<=\b(?:state|code_challenge)=)[\w-]{43,}/g
+
+// Nothing outside is asked: somebody signs in at a provider of the tests.
+const provider = openIdProvider()
+const realFetch = globalThis.fetch
+globalThis.fetch = async (input, init) => {
+  const request = new Request(input, init)
+  return provider.isAt(new URL(request.url)) ? provider.serve(request) : realFetch(request)
+}
 
 const persist = mkdtempSync(join(tmpdir(), 'freehold-examples-'))
 const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({ persist: { path: persist } })
@@ -61,6 +73,7 @@ async function record(): Promise<Examples> {
   const app = createApp(resources, verbs)
   const mailbox = newMailbox()
   const bindings = {
+    ...WAYS_IN,
     EMAIL: mailbox.EMAIL,
     DB: env.DB,
     JWT_SECRET: SECRET,
@@ -79,7 +92,7 @@ async function record(): Promise<Examples> {
       .setProtectedHeader({ alg: 'HS256' })
       .setExpirationTime('1h')
       .sign(new TextEncoder().encode(SECRET))
-  const drive = driverFor(document, { send: sender({}), newToken, mailed: mailbox.token })
+  const drive = driverFor(document, { send: sender({}), newToken, mailed: mailbox.token, ceremonies })
   const known =
     options.new && existsSync(exampleFile)
       ? recorded.parse(JSON.parse(readFileSync(exampleFile, 'utf8')))
@@ -116,7 +129,7 @@ function note(examples: Examples, { operation, request, response }: Exchange): v
   const { body, answers } = (examples.operations[operation.id] ??= { body: {}, answers: {} })
   const described = operation.responses.get(response.status)
   const sent = mediaType(new Headers(request.headers))
-  if (response.status < 300 && request.body && operation.body.has(sent)) {
+  if (response.status < 400 && request.body && operation.body.has(sent)) {
     body[sent] ??=
       sent === 'application/json'
         ? settled(JSON.parse(request.body))
@@ -155,6 +168,7 @@ function settling() {
   }
   const inText = (text: string): string =>
     text
+      .replaceAll(RANDOM, 'A'.repeat(43))
       .replaceAll(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, TOKEN)
       .replaceAll(/(?<=__Host-refresh_token=)[^;]+/g, 'refresh-token')
       .replaceAll(/(?<=cursor=)[\w-]+|^(?:eyJ|WyJ)[\w-]+$/g, (cursor) =>

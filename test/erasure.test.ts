@@ -127,8 +127,21 @@ describe('an export', () => {
       'exported_at',
       'account',
       'sessions',
+      'passkeys',
+      'identities',
       'activity',
       ...resources.map(({ name }) => name),
+    ])
+  })
+
+  test('holds its passkeys and identities as their lists show them, and no key', async () => {
+    const { request } = await fullAccount()
+    const { body } = await request('GET', '/api/me/export')
+    expect(body.passkeys).toEqual((await request('GET', '/api/auth/passkeys')).body.passkeys)
+    expect(body.identities).toEqual((await request('GET', '/api/auth/identities')).body.identities)
+    expect([body.passkeys, body.identities]).toEqual([
+      [{ id: '', name: '', created_at: '', last_used_at: null }],
+      [{ id: '', provider: '', label: null, created_at: '', last_used_at: null }],
     ])
   })
 
@@ -145,7 +158,7 @@ describe('an export', () => {
     const user = await newUser()
     const { status, body } = await user.call('GET', '/export')
     expect(status).toBe(200)
-    expect(body).toMatchObject({ account: null, sessions: [], tasks: [] })
+    expect(body).toMatchObject({ account: null, sessions: [], passkeys: [], identities: [], tasks: [] })
     expect((await user.call('HEAD', '/export')).status).toBe(200)
     expect((await user.call('POST', '/export', {})).headers.get('Allow')).toBe('GET, HEAD')
   })

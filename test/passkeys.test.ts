@@ -81,6 +81,15 @@ describe('registration by passkey', () => {
     expect(Buffer.from(options.user.id, 'base64url')).toHaveLength(32)
   })
 
+  test('is noted as what happened to the account', async () => {
+    const { passkey } = await registerBy()
+    const { body } = await loginWith((await logInBy(passkey)).body).request('GET', '/api/auth/activity')
+    expect(body.activity.map(({ event, session_id }: Json) => [event, session_id !== null])).toEqual([
+      ['login_passkey', true],
+      ['passkey_added', false],
+    ])
+  })
+
   test('takes one round trip', async () => {
     const { seen, DB } = countedDatabase()
     const through = deploy({ DB })

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { v7 as uuidv7 } from 'uuid'
 import type * as z from 'zod'
+import { record } from '../auth/activity.ts'
 import type { App } from '../context.ts'
 import type { Row } from '../d1/database.ts'
 import { limitAccount } from '../http/rate-limit.ts'
@@ -91,6 +92,7 @@ async function byPasskey(
       hash: null,
     }),
     ...addPasskey(userId, credential, passkey),
+    record(c, 'passkey_added', userId, guest === undefined ? undefined : c.get('identity').sessionId),
     ...(guest === undefined ? [] : [settle(c, guest)]),
     ...verification.statements,
   ])

@@ -2,6 +2,8 @@ import { sql, type SQL } from 'drizzle-orm'
 import { Hono, type Context } from 'hono'
 import { activityOf, activityStatement } from '../accounts/activity.ts'
 import { recordIfAccount } from '../auth/activity.ts'
+import { identitiesStatement, identityOf } from '../accounts/identities.ts'
+import { passkeyOf, passkeysStatement } from '../accounts/passkeys.ts'
 import { sessionOf, sessionsStatement } from '../accounts/sessions.ts'
 import { accountOf, accountStatement } from '../accounts/users.ts'
 import type { Row } from '../d1/database.ts'
@@ -27,8 +29,8 @@ interface Part {
 }
 
 /**
- * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, what happened to it and every live row of every collection,
- * streamed in pages, each as it was when it was read. One that cannot be finished is cut off, so that it is no JSON.
+ * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, passkeys and identities, what happened to it and every live row of
+ * every collection, streamed in pages, each as it was when it was read. One that cannot be finished is cut off, so that it is no JSON.
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
   const routes = new Hono<App>()
@@ -51,12 +53,18 @@ export function exportFor(resources: readonly Resource[]): Hono<App> {
     const head = { user_id: owner, exported_at, account: account ? accountOf(account) : null }
     c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
     c.header('Content-Type', 'application/json')
-    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ACTIVITY, ...collections()])))
+    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...WAYS_IN, ACTIVITY, ...collections()])))
   })
 
   otherMethods(routes, '/')
   return routes
 }
+
+/** How its owner gets into the account, beside a password. */
+const WAYS_IN: readonly Part[] = [
+  { name: 'passkeys', statement: passkeysStatement, shown: passkeyOf },
+  { name: 'identities', statement: identitiesStatement, shown: identityOf },
+]
 
 /** What happened to the account. */
 const ACTIVITY: Part = { name: 'activity', statement: activityStatement, shown: activityOf }
