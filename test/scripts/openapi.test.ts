@@ -68,14 +68,18 @@ describe('in the OpenAPI document', () => {
   })
 
   test('every union of objects says by which property they are told apart, but for those whose properties do', () => {
-    const known = [
-      ['Tokens', 'CookieTokens'],
-      ['PasswordGrant', 'RefreshGrant'],
-      ['Registration', 'PasskeyRegistration'],
-    ].map((names) => JSON.stringify(names.map((name) => ({ $ref: `#/components/schemas/${name}` }))))
-    const isKnown = (union: unknown) => known.includes(JSON.stringify(union))
+    const told = new Set([
+      'Tokens CookieTokens',
+      'PasswordGrant RefreshGrant',
+      'Registration PasskeyRegistration',
+    ])
+    const namesIn = (union: unknown[]) =>
+      union
+        .map((each) => (isJson(each) ? String(each.$ref).replace('#/components/schemas/', '') : ''))
+        .join(' ')
     const unions = placesOf(
-      ({ schema }) => Array.isArray(schema.oneOf) && !schema.discriminator && !isKnown(schema.oneOf),
+      ({ schema: { oneOf, discriminator } }) =>
+        Array.isArray(oneOf) && !discriminator && !told.has(namesIn(oneOf)),
     )
     expect(unions).toEqual([])
   })
