@@ -418,7 +418,7 @@ export interface paths {
     }
     /**
      * Export everything
-     * @description One document of the account, its sessions, what happened to it and all its live rows, streamed. Needs a login of the last ten minutes. The cost headers count what was read before the first byte.
+     * @description One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed. Needs a login of the last ten minutes. The cost headers count what was read before the first byte.
      */
     get: operations['exportAccount']
     put?: never
@@ -608,6 +608,195 @@ export interface components {
       /** Format: password */
       password: string
     }
+    PasskeyRegistrant: {
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
+      email: string
+    }
+    CreationOptions: {
+      rp: components['schemas']['RelyingParty']
+      user: components['schemas']['PasskeyUser']
+      /** @description Bytes in base64url. */
+      challenge: string
+      pubKeyCredParams: components['schemas']['CredentialParameters'][]
+      /**
+       * Format: int32
+       * @description In milliseconds.
+       */
+      timeout: number
+      excludeCredentials: components['schemas']['CredentialDescriptor'][]
+      authenticatorSelection: components['schemas']['AuthenticatorSelection']
+      /** @constant */
+      attestation: 'none'
+    }
+    RelyingParty: {
+      id: string
+      name: string
+    }
+    PasskeyUser: {
+      /** @description Bytes in base64url. */
+      id: string
+      name: string
+      displayName: string
+    }
+    CredentialParameters: {
+      /** @constant */
+      type: 'public-key'
+      /**
+       * Format: int32
+       * @description A COSE algorithm.
+       */
+      alg: number
+    }
+    CredentialDescriptor: {
+      /** @constant */
+      type: 'public-key'
+      /** @description Bytes in base64url. */
+      id: string
+      transports: string[]
+    }
+    AuthenticatorSelection: {
+      /** @constant */
+      residentKey: 'required'
+      /** @constant */
+      requireResidentKey: true
+      /** @constant */
+      userVerification: 'required'
+    }
+    RequestOptions: {
+      /** @description Bytes in base64url. */
+      challenge: string
+      /**
+       * Format: int32
+       * @description In milliseconds.
+       */
+      timeout: number
+      rpId: string
+      allowCredentials: components['schemas']['CredentialDescriptor'][]
+      /** @constant */
+      userVerification: 'required'
+    }
+    ExtensionResults: {
+      [key: string]: unknown
+    }
+    RegistrationResponse: {
+      id: string
+      rawId: string
+      /** @constant */
+      type: 'public-key'
+      authenticatorAttachment?: string | null
+      clientExtensionResults?: components['schemas']['ExtensionResults']
+      response: components['schemas']['AttestationResponse']
+    }
+    AttestationResponse: {
+      clientDataJSON: string
+      attestationObject: string
+      transports?: string[]
+    }
+    AuthenticationResponse: {
+      id: string
+      rawId: string
+      /** @constant */
+      type: 'public-key'
+      authenticatorAttachment?: string | null
+      clientExtensionResults?: components['schemas']['ExtensionResults']
+      response: components['schemas']['AssertionResponse']
+    }
+    AssertionResponse: {
+      clientDataJSON: string
+      authenticatorData: string
+      signature: string
+      userHandle?: string | null
+    }
+    PasskeyRegistration: {
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
+      email: string
+      passkey: components['schemas']['RegistrationResponse']
+    }
+    PasskeyCreate: {
+      id: string
+      rawId: string
+      /** @constant */
+      type: 'public-key'
+      authenticatorAttachment?: string | null
+      clientExtensionResults?: components['schemas']['ExtensionResults']
+      response: components['schemas']['AttestationResponse']
+      name?: string
+    }
+    PasskeyName: {
+      name: string
+    }
+    Passkey: {
+      /** Format: uuid */
+      id: string
+      name: string
+      /** Format: date-time */
+      created_at: string
+      last_used_at: string | null
+    }
+    PasskeyList: {
+      passkeys: components['schemas']['Passkey'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    Provider: {
+      /** @description Its name in paths. */
+      id: string
+      /** @description Its name for people. */
+      name: string
+    }
+    ProviderList: {
+      providers: components['schemas']['Provider'][]
+    }
+    ProviderLocation: {
+      /** @description Where the browser goes next. */
+      location: string
+    }
+    ProviderCallback: {
+      /** @description The provider’s code. */
+      code?: string
+      /** @description Why there is none. */
+      error?: string
+      /** @description The provider’s issuer. */
+      iss?: string
+      /** @description Of the attempt. */
+      state?: string
+    } & {
+      [key: string]: unknown
+    }
+    CodeExchange: {
+      code: string
+      code_verifier: string
+    }
+    Identity: {
+      /** Format: uuid */
+      id: string
+      provider: string
+      label: string | null
+      /** Format: date-time */
+      created_at: string
+      last_used_at: string | null
+    }
+    IdentityList: {
+      identities: components['schemas']['Identity'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
     Credentials: {
       /**
        * Format: email
@@ -755,6 +944,8 @@ export interface components {
       exported_at: string
       account: components['schemas']['Account'] | null
       sessions: components['schemas']['Session'][]
+      passkeys: components['schemas']['Passkey'][]
+      identities: components['schemas']['Identity'][]
       activity: components['schemas']['Activity'][]
       projects: components['schemas']['Project'][]
       tasks: components['schemas']['Task'][]
@@ -1311,6 +1502,7 @@ export interface components {
     /** @description Invalid body (`invalid_body`) · Invalid callback (`invalid_callback`) · Invalid passkey (`invalid_passkey`) · Invalid query (`invalid_query`) · Key reused (`key_reused`) · Link used or expired (`invalid_token_link`) */
     Problem422: {
       headers: {
+        'Set-Cookie': components['headers']['Set-Cookie']
         'X-Request-Id': components['headers']['X-Request-Id']
         'Server-Timing': components['headers']['Server-Timing']
         'x-d1-rows-read': components['headers']['x-d1-rows-read']
@@ -1391,6 +1583,8 @@ export interface components {
     id: string
     /** @description The id of an account. */
     account_id: string
+    /** @description The id of a provider. */
+    provider: string
     /** @description Go on only if the row is still at this `ETag` (RFC 9110 §13.1.1). Never send it empty: the runtime drops an empty header before the API sees it, so the request goes ahead unconditionally. */
     'If-Match': string
     /** @description Your name for this request, kept for 24 hours: sent again with the same body, it does nothing more and answers the same. */
@@ -1418,7 +1612,7 @@ export interface components {
      */
     'Preference-Applied': string
     /**
-     * @description The path of the new row.
+     * @description The path of the new row; of a redirect, where the browser goes.
      * @example /api/me/projects/01a1f84a-95c0-7000-8000-000000000001
      */
     Location: string
@@ -1453,7 +1647,7 @@ export interface components {
      */
     'x-d1-bookmark': string
     /**
-     * @description Both tokens, in cookie mode.
+     * @description Both tokens, in cookie mode; of a sign-in with a provider, what it has to come back with.
      * @example __Host-access_token=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl; Max-Age=900; Path=/; HttpOnly; Secure; SameSite=Lax, __Host-refresh_token=refresh-token; Max-Age=2592000; Path=/; HttpOnly; Secure; SameSite=Lax
      */
     'Set-Cookie': string
@@ -3715,6 +3909,8 @@ export interface operations {
            *       "exported_at": "2026-11-20T09:30:00.000Z",
            *       "account": null,
            *       "sessions": [],
+           *       "passkeys": [],
+           *       "identities": [],
            *       "activity": [],
            *       "projects": [
            *         {
