@@ -39,7 +39,7 @@ export function newProject() {
       encoding: 'utf8',
       env: { ...process.env, PATH: path },
       // A test's own timeout cannot end what blocks.
-      timeout: 110_000,
+      timeout: 290_000,
     })
     return { status, output: stdout + stderr }
   }
