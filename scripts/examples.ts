@@ -78,6 +78,8 @@ async function record(): Promise<Examples> {
     DB: env.DB,
     JWT_SECRET: SECRET,
     ENVIRONMENT: 'development',
+    // So that answers show the bookmark that they can carry.
+    READ_REPLICAS: 'on',
     RATE_LIMITS: 'off',
   }
   const sender =

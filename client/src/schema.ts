@@ -1641,7 +1641,10 @@ export interface components {
      * @example 0
      */
     'x-d1-rows-written': number
-    /** @description With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked. */
+    /**
+     * @description With READ_REPLICAS on: send it back to read data at least this new; absent when D1 was not asked.
+     * @example 00000001-00000002-00000003-00000000000000000000000000000000
+     */
     'x-d1-bookmark': string
     /**
      * @description Both tokens, in cookie mode; of a sign-in with a provider, what it has to come back with.

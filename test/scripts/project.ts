@@ -9,6 +9,7 @@ const PARTS = [
   'scripts',
   'openapi',
   'load',
+  'test',
   'migrations',
   'public',
   'client',
