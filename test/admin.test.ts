@@ -65,7 +65,7 @@ describe('an administrator', () => {
     expect(seen).toEqual([...new Set(seen)].toSorted().toReversed())
     expect(seen.filter((id) => made.includes(id)).toReversed()).toEqual(made)
     const { body } = await admin.request('GET', '/api/admin/users?limit=1')
-    expect(Object.keys(body.users[0])).toEqual(['id', 'email', 'role', 'created_at'])
+    expect(Object.keys(body.users[0])).toEqual(['id', 'email', 'email_verified', 'role', 'created_at'])
     const sessions = await admin.request('GET', '/api/auth/sessions?limit=1')
     const foreign = sessions.body.next_cursor ?? 'x'
     for (const query of ['limit=0', `cursor=${foreign}`, 'q=a']) {
