@@ -140,7 +140,7 @@ export default defineConfig({
     silent: 'passed-only',
     coverage: {
       provider: 'istanbul',
-      include: ['src/**'],
+      include: ['src/**/*.ts'],
       reporter: ['text'],
       thresholds: { lines: 90 },
     },

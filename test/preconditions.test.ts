@@ -28,7 +28,7 @@ test('a 412 carries the current ETag, and may be kept only to be asked again', a
   ])
 })
 
-test('a stale operation of a bulk is told apart from a stale If-Match', async () => {
+test('a stale operation of a bulk has its index, and its text fits a revision in the body', async () => {
   const user = await newUser()
   const { body: task } = await user.call('POST', '/tasks', { title: 'a' })
   const operations = [{ op: 'update', id: task.id, revision: 1, data: { title: 'b' } }]
@@ -36,7 +36,7 @@ test('a stale operation of a bulk is told apart from a stale If-Match', async ()
   expect([status, body.index, body.detail]).toEqual([
     412,
     0,
-    expect.stringContaining('`revision` of the operation'),
+    expect.stringContaining('the revision that the request names'),
   ])
 })
 
