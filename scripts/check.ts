@@ -53,6 +53,7 @@ const independent: Step[] = [
   { name: 'lint', run: () => output('oxlint', '--type-aware', '--deny-warnings') },
   { name: 'migrations', run: migrationsFresh },
   { name: 'docs', run: docsFresh },
+  generated('decisions', 'scripts/decisions.ts', 'docs/decisions/README.md'),
   generated('costs', 'load/costs.ts', 'docs/costs.md'),
   generated('passwords', 'scripts/common-passwords.ts', 'src/accounts/common-passwords.ts'),
   { name: 'client', run: clientFresh },
