@@ -1,7 +1,7 @@
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import type * as z from 'zod'
 import { MAX_OPERATIONS } from '../src/engine/bulk.ts'
-import type { Resource } from '../src/engine/resource.ts'
+import { ACTORS, type Resource } from '../src/engine/resource.ts'
 import {
   closed,
   COUNT,
@@ -148,6 +148,11 @@ function withDefault({ derive }: Resource, schema: Json, column: SQLiteColumn): 
   return { ...schema, description, 'x-default': column.default }
 }
 
+const WHO: Record<string, string> = {
+  created_by: 'The user who made the row.',
+  updated_by: 'The user who wrote it last.',
+}
+
 /** The schema of a column that no body sets. */
 function columnSchema({ table, references, parent, instants }: Resource, column: SQLiteColumn): Json {
   const holdsId = [table.id, parent?.column, ...references.map((reference) => reference.column)]
@@ -163,5 +168,6 @@ function columnSchema({ table, references, parent, instants }: Resource, column:
 
 function readOnly(resource: Resource, column: SQLiteColumn): Json {
   const schema = columnSchema(resource, column)
+  if (ACTORS.has(column.name)) return { ...schema, description: WHO[column.name], readOnly: true }
   return { ...schema, ...(!column.notNull && { type: [schema.type, 'null'] }), readOnly: true }
 }

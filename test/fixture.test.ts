@@ -54,6 +54,8 @@ describe('every route serves it', () => {
       revision: expect.any(Number),
       created_at: expect.any(String),
       updated_at: expect.any(String),
+      created_by: user,
+      updated_by: user,
     })
     const at = `/${note.id}`
     expect(created.headers.get('Location')).toBe(`/api/me/specimens${at}`)

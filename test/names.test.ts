@@ -34,7 +34,7 @@ test('a field may have any name that the engine uses for something else', async 
   await env.DB.batch(
     [
       `CREATE TABLE odd_names (id TEXT NOT NULL, user_id TEXT NOT NULL, ${columns}, revision INTEGER NOT NULL, created_at TEXT NOT NULL,
-       updated_at TEXT NOT NULL, deleted_at TEXT, PRIMARY KEY (user_id, id)) STRICT, WITHOUT ROWID`,
+       updated_at TEXT NOT NULL, created_by TEXT, updated_by TEXT, deleted_at TEXT, PRIMARY KEY (user_id, id)) STRICT, WITHOUT ROWID`,
       'CREATE UNIQUE INDEX odd_names_revision ON odd_names (user_id, revision)',
     ].map((statement) => env.DB.prepare(statement)),
   )

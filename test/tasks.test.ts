@@ -41,6 +41,8 @@ describe('the routes of a collection', () => {
       revision: expect.any(Number),
       created_at: expect.stringMatching(INSTANT),
       updated_at: body.created_at,
+      created_by: user.id,
+      updated_by: user.id,
     })
     const read = await call('GET', headers.get('Location') ?? '', { headers: user.authorization })
     expect([read.status, read.body, read.headers.get('ETag')]).toEqual([200, body, headers.get('ETag')])

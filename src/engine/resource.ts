@@ -29,13 +29,17 @@ function ownedColumns() {
     revision: integer().notNull(),
     created_at: text().notNull(),
     updated_at: text().notNull(),
+    /** Who made the row, and who wrote it last. Null where that is its owner, so that a user's own row pays nothing for it. */
+    created_by: text(),
+    updated_by: text(),
     deleted_at: text(),
   }
 }
 
 /**
- * A table whose every row belongs to a user: `id`, `user_id`, `revision`, `created_at`, `updated_at` and `deleted_at`
- * come with it, keyed by (user_id, id) so that one user's rows lie together and no key reaches another's.
+ * A table whose every row belongs to an owner, a user or a team: `id`, `user_id`, `revision`, `created_at`, `updated_at`,
+ * `created_by`, `updated_by` and `deleted_at` come with it, keyed by (user_id, id) so that one owner's rows lie together and
+ * no key reaches another's.
  * `npm run migrate:new` makes it STRICT and WITHOUT ROWID. Each column in `index` costs a row on every write that sets it,
  * as much as reading 1,000: it pays only where users with very many rows filter by it.
  */
@@ -73,6 +77,9 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
   instantsOf.set(owned, new Set(['created_at', 'updated_at', ...moments]))
   return owned
 }
+
+/** The columns that say who did it. */
+export const ACTORS: ReadonlySet<string> = new Set(['created_by', 'updated_by'])
 
 /** The index that keeps the children of one parent together, newest last (the id is its implicit end). */
 export function parentIndex(table: string, column: string): string {

@@ -148,7 +148,7 @@ function scopeOf(c: Context<App>, { parent }: Resource): Scope {
   for (let above = parent; above; above = above.resource.parent) {
     ancestors[above.column.name] = idIn(c, above.column.name)
   }
-  return { owner: c.get('owner'), ancestors }
+  return { owner: c.get('owner'), caller: c.get('identity').userId, ancestors }
 }
 
 function idIn(c: Context<App>, parameter: string): string {

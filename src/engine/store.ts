@@ -7,7 +7,7 @@ import type { ListQuery, Position, Sort } from './query.ts'
 import type { Resource } from './resource.ts'
 import { IS_LIVE, listValues, SORT_KEY } from './sql/reads.ts'
 import { decode } from './sql/rows.ts'
-import { ancestorSlot, fieldKey } from './sql/scope.ts'
+import { ACTOR_KEY, ancestorSlot, fieldKey } from './sql/scope.ts'
 import { bind, OWNER, type BoundStatement, type Statement, type Values } from '../d1/statement.ts'
 import { statementsFor } from './sql/statements.ts'
 
@@ -68,13 +68,15 @@ export interface Store {
 /** Whose rows, and for a child collection under which rows: ancestor column → id, from the path. */
 export interface Scope {
   owner: string
+  /** Who asks: the owner, or somebody who may use the owner's paths. */
+  caller: string
   ancestors: Readonly<Record<string, string>>
 }
 
 /** The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. */
-export function storeFor(resource: Resource, { owner, ancestors }: Scope, database: Database): Store {
+export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope, database: Database): Store {
   const statements = statementsFor(resource)
-  const scope: Values = { [OWNER]: owner }
+  const scope: Values = { [OWNER]: owner, [ACTOR_KEY]: caller === owner ? null : caller }
   for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id
   const bound = (statement: Statement, values: Values) => bind(statement, { ...values, ...scope })
 

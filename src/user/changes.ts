@@ -11,6 +11,7 @@ import { Problem } from '../problems.ts'
 import { digits, fingerprint } from '../engine/query.ts'
 import { TRASH_DAYS, type Resource } from '../engine/resource.ts'
 import { decode } from '../engine/sql/rows.ts'
+import { shown } from '../engine/sql/scope.ts'
 import { bind, compileOwned, OWNER, type Values, list, slot } from '../d1/statement.ts'
 
 /** How many changes a page has at most. */
@@ -106,7 +107,7 @@ function changesStatement(resources: readonly Resource[]): SQL {
   const collections = resources.map(({ name, table, visible }) => {
     const values = Array.from({ length: width }, (_, at) => {
       const column = visible[at]
-      return sql`${column ?? sql`NULL`} AS ${sql.identifier(`v${at}`)}`
+      return sql`${column ? shown(table, column) : sql`NULL`} AS ${sql.identifier(`v${at}`)}`
     })
     // Its own limit keeps SQLite from dropping the order of a part of a compound.
     return sql`SELECT * FROM (

@@ -84,6 +84,8 @@ describe.each(resources)('$name', (resource) => {
           revision: expect.any(Number),
           created_at: expect.stringMatching(MOMENT),
           updated_at: row.created_at,
+          created_by: rows.user.id,
+          updated_by: rows.user.id,
         })
         expect(created.headers.get('Location')).toBe(`/api/me${rows.path}/${row.id}`)
         expectRow(created, row)

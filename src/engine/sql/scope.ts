@@ -3,7 +3,12 @@ import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { daysAgo } from '../../d1/clock.ts'
 import { compileOwned, list, OWNER, slot, type Statement } from '../../d1/statement.ts'
 import { memo } from '../../memo.ts'
-import { TRASH_DAYS, type OwnedTable, type Parent, type Resource } from '../resource.ts'
+import { ACTORS, TRASH_DAYS, type OwnedTable, type Parent, type Resource } from '../resource.ts'
+
+/** The name of {@link ACTOR}'s placeholder. */
+export const ACTOR_KEY = 'actor'
+/** The placeholder for who writes: null for the owner. */
+export const ACTOR = slot(ACTOR_KEY)
 
 /** Between conditions. */
 export const AND = sql` AND `
@@ -46,9 +51,23 @@ export const scopeOf = memo((resource: Resource): RowScope => {
     restorable: sql`${owned} AND (${table.deleted_at} IS NULL OR ${inTrash(table)})`,
     one: sql`${live} AND ${table.id} = ${slot('id')}`,
     matches: sql`${table.revision} IN (SELECT value FROM json_each(${slot('match')}))`,
-    columns: list(visible.map((column) => sql`${column}`)),
+    columns: list(
+      visible.map(
+        (column) =>
+          sql`${shown(table, column)}${isActor(column) ? sql` AS ${sql.identifier(column.name)}` : sql``}`,
+      ),
+    ),
   }
 })
+
+/** What a client sees of a column: what is kept of who did it is null where that was the owner. */
+export function shown({ user_id }: OwnedTable, column: SQLiteColumn): SQL {
+  return isActor(column) ? sql`coalesce(${column}, ${user_id})` : sql`${column}`
+}
+
+function isActor({ name }: SQLiteColumn): boolean {
+  return ACTORS.has(name)
+}
 
 /** Deleted, and not so long ago that it is as good as purged. */
 function inTrash({ deleted_at }: OwnedTable): SQL {

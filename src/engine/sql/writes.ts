@@ -4,7 +4,7 @@ import { assertion } from '../../d1/assertion.ts'
 import { NOW, NOW_MS } from '../../d1/clock.ts'
 import { compileOwned, list, OWNER, slot, type Statement } from '../../d1/statement.ts'
 import { columnOf, type Resource, type Write } from '../resource.ts'
-import { fieldSlot, keptByShape, parentIsLive, scopeOf, slotOfAncestor } from './scope.ts'
+import { ACTOR, fieldSlot, keptByShape, parentIsLive, scopeOf, slotOfAncestor } from './scope.ts'
 
 /** How a write is to be made. */
 export interface WriteOptions {
@@ -18,11 +18,11 @@ export function writesOf(resource: Resource) {
   const { live, trash, one, matches, columns } = scopeOf(resource)
   const kept = keptByShape()
 
-  /** One row of the owner gets new values, a new revision and a new `updated_at`. */
+  /** One row of the owner gets new values, a new revision, and when and by whom. */
   function change(values: Record<string, SQL>, { match }: WriteOptions, among: SQL = live): SQL {
     const sets = Object.entries(values).map(([name, value]) => sql`${sql.identifier(name)} = ${value}`)
     const unchanged = match ? sql` AND ${matches}` : sql``
-    return sql`UPDATE ${table} SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`])}
+    return sql`UPDATE ${table} SET ${list([...sets, sql`revision = ${nextRevision(resource)}`, sql`updated_at = ${NOW}`, sql`updated_by = ${ACTOR}`])}
       WHERE ${among} AND ${table.id} = ${slot('id')}${unchanged} RETURNING ${columns}`
   }
 
@@ -45,8 +45,8 @@ export function writesOf(resource: Resource) {
         const { next } = derived(resource, sentFields(sent), defaultOf, () => sql`NULL`)
         if (parent) next[parent.column.name] = slotOfAncestor(parent.column)
         const own = Object.entries(next)
-        return sql`INSERT INTO ${table} (id, user_id, revision, created_at, updated_at, ${list(own.map(([name]) => sql`${sql.identifier(name)}`))})
-          VALUES (${slot('id')}, ${slot(OWNER)}, ${nextRevision(resource)}, ${NOW}, ${NOW}, ${list(own.map(([, value]) => value))})
+        return sql`INSERT INTO ${table} (id, user_id, revision, created_at, updated_at, created_by, updated_by, ${list(own.map(([name]) => sql`${sql.identifier(name)}`))})
+          VALUES (${slot('id')}, ${slot(OWNER)}, ${nextRevision(resource)}, ${NOW}, ${NOW}, ${ACTOR}, ${ACTOR}, ${list(own.map(([, value]) => value))})
           RETURNING ${columns}`
       })
     },
