@@ -74,7 +74,7 @@ function median(values: readonly number[]): number {
 // ── The bare handler ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 const COLUMNS =
-  'id, user_id, title, description, status, completed, completed_at, priority, due_date, tags, project_id, revision, created_at, updated_at'
+  'id, user_id, title, description, status, completed, completed_at, priority, due_date, tags, project_id, revision, created_at, updated_at, created_by, updated_by'
 const ONE = `SELECT ${COLUMNS} FROM tasks WHERE user_id = ? AND deleted_at IS NULL AND id = ?`
 const PAGE = `SELECT ${COLUMNS} FROM tasks WHERE user_id = ? AND deleted_at IS NULL ORDER BY id DESC LIMIT ?`
 
@@ -145,6 +145,8 @@ function task(at: number) {
     revision: 1_795_228_312_272 + at,
     created_at: '2026-11-20T09:30:00.000Z',
     updated_at: '2026-11-20T09:30:00.000Z',
+    created_by: null,
+    updated_by: null,
   }
 }
 
