@@ -981,6 +981,10 @@ export interface components {
       readonly created_at: string
       /** Format: date-time */
       readonly updated_at: string
+      /** @description The user who made the row. */
+      readonly created_by: string
+      /** @description The user who wrote it last. */
+      readonly updated_by: string
     }
     ProjectList: {
       projects: components['schemas']['Project'][]
@@ -1097,6 +1101,10 @@ export interface components {
       readonly created_at: string
       /** Format: date-time */
       readonly updated_at: string
+      /** @description The user who made the row. */
+      readonly created_by: string
+      /** @description The user who wrote it last. */
+      readonly updated_by: string
     }
     TaskList: {
       tasks: components['schemas']['Task'][]
@@ -1237,6 +1245,10 @@ export interface components {
       readonly created_at: string
       /** Format: date-time */
       readonly updated_at: string
+      /** @description The user who made the row. */
+      readonly created_by: string
+      /** @description The user who wrote it last. */
+      readonly updated_by: string
     }
     CommentList: {
       comments: components['schemas']['Comment'][]
@@ -3811,11 +3823,13 @@ export interface operations {
            *             "archived": false,
            *             "revision": 1795167000001,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         }
            *       ],
-           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMiwic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDEsInNoYXBlIjoiNnF5OWs2In1dfQ",
+           *       "cursor": "eyJhdCI6MTc5NTE2NzAwMDAwMiwic2VlbiI6W3siY29sbGVjdGlvbiI6InByb2plY3RzIiwicmV2aXNpb24iOjE3OTUxNjcwMDAwMDEsInNoYXBlIjoiZm5qMW9iIn1dfQ",
            *       "has_more": true
            *     }
            */
@@ -3921,7 +3935,9 @@ export interface operations {
            *           "archived": false,
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "tasks": [
@@ -3941,7 +3957,9 @@ export interface operations {
            *           "project_id": null,
            *           "revision": 1795167000002,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "comments": []
