@@ -21,13 +21,13 @@ export const COUNT = { type: 'integer', format: 'int32', minimum: 0 }
 const MAX_INT32 = 2 ** 31 - 1
 
 /** What a validator takes, as a schema. Its integers say which of them 32 bits hold: clients overflow otherwise. */
-export function schemaOf(validator: z.ZodType): Json {
+export function schemaOf(validator: z.core.$ZodType): Json {
   const { $schema: _, ...schema } = z.toJSONSchema(validator, {
     io: 'input',
     unrepresentable: 'any',
     override({ zodSchema, jsonSchema }) {
       // What a transform says of itself, zod says of its output only. Where that is no text, the text says nothing.
-      const said = zodSchema instanceof z.ZodPipe ? z.globalRegistry.get(zodSchema) : undefined
+      const said = zodSchema instanceof z.core.$ZodPipe ? z.globalRegistry.get(zodSchema) : undefined
       if (said?.type !== undefined && said.type !== 'string') {
         for (const key of Object.keys(jsonSchema)) Reflect.deleteProperty(jsonSchema, key)
       }

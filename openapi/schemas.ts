@@ -127,7 +127,7 @@ function changeOf({ name, singular }: Resource): Json {
   return closed({ collection, id: ID, deleted: { type: 'boolean' }, revision: REVISION }, { data })
 }
 
-function fieldsOf(validator: z.ZodType): { properties: Record<string, Json>; required: string[] } {
+function fieldsOf(validator: z.core.$ZodType): { properties: Record<string, Json>; required: string[] } {
   const { properties, required } = schemaOf(validator)
   const fields = Object.entries(isJson(properties) ? properties : {})
   return {

@@ -71,7 +71,7 @@ export function webAuthnSchemas(): Json {
 }
 
 /** A browser's answer, whose parts are components. */
-function answerOf(validator: z.ZodType, response: string): Json {
+function answerOf(validator: z.core.$ZodType, response: string): Json {
   const schema = schemaOf(validator)
   const parts = {
     response: ref('schemas', response),

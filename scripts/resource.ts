@@ -197,7 +197,7 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
   return [
     builders.length && `import { ${builders.join(', ')} } from 'drizzle-orm/sqlite-core'`,
     `import { ${['defineResource', 'ownedTable', ...relations, ...helpers].toSorted().join(', ')} } from 'freehold'`,
-    uses('z.\\w+') && `import * as z from 'zod'`,
+    uses('z.\\w+') && `import * as z from 'zod/mini'`,
     ...targets.map((target) => `import { ${variable(target)} } from './${target}.ts'`),
     '',
     `export const ${variable(name)} = ownedTable('${name}', {`,

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { globalRegistry } from 'zod'
 import { settingsFor } from '../src/config.ts'
 
 // What is said of the settings elsewhere is made from their schema: the table of the README and .dev.vars.example.
@@ -9,7 +10,7 @@ mkdirSync(target, { recursive: true })
 
 const settings = Object.entries(settingsFor(false).shape).map(([name, schema]) => ({
   name,
-  does: schema.description ?? '',
+  does: globalRegistry.get(schema)?.description ?? '',
   usual: 'defaultValue' in schema.def ? schema.def.defaultValue : '',
 }))
 

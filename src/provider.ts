@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { isHttps, json } from './setting.ts'
 
 /** GitHub speaks OAuth 2.0 alone: it is known by its issuer. */
@@ -28,27 +28,31 @@ export interface ConfiguredProvider extends Provider {
 
 /** A list of providers, as JSON. */
 export function providers(development: boolean) {
-  const provider = z
-    .strictObject(
+  const provider = z.pipe(
+    z.strictObject(
       {
-        id: z
-          .string()
-          .regex(/^[a-z][a-z\d-]{0,31}$/, 'is not a word in lower case')
-          .refine((id) => !RESERVED.has(id), 'is reserved'),
-        name: z.string('is no text').min(1, 'is empty').max(100, 'is too long'),
-        issuer: z.string('is no text').refine((value) => isHttps(value, development), 'is not an https URL'),
-        client_id: z.string('is no text').min(1, 'is empty'),
-        scope: z.string('is no text').optional(),
-        trust_email: z.boolean('is neither true nor false').default(false),
+        id: z.string().check(
+          z.regex(/^[a-z][a-z\d-]{0,31}$/, 'is not a word in lower case'),
+          z.refine((id) => !RESERVED.has(id), 'is reserved'),
+        ),
+        name: z.string('is no text').check(z.minLength(1, 'is empty'), z.maxLength(100, 'is too long')),
+        issuer: z
+          .string('is no text')
+          .check(z.refine((value) => isHttps(value, development), 'is not an https URL')),
+        client_id: z.string('is no text').check(z.minLength(1, 'is empty')),
+        scope: z.optional(z.string('is no text')),
+        trust_email: z._default(z.boolean('is neither true nor false'), false),
       },
       'has something that is not known here',
+    ),
+    z.transform(({ scope, ...rest }): Provider => ({ ...rest, scope: scope ?? usualScope(rest.issuer) })),
+  )
+  const all = z
+    .array(provider, 'is no list')
+    .check(
+      z.refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'names a provider twice'),
     )
-    .transform(({ scope, ...rest }): Provider => ({ ...rest, scope: scope ?? usualScope(rest.issuer) }))
-  return json(
-    z
-      .array(provider, 'is no list')
-      .refine((all) => new Set(all.map(({ id }) => id)).size === all.length, 'names a provider twice'),
-  ).prefault('[]')
+  return z.prefault(json(all), '[]')
 }
 
 /** The name of the setting with a provider's secret. */

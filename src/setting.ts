@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /*
  * The kinds of settings. Each reads the text that a deployment gives; what is wrong with it is said in words that follow
@@ -7,65 +7,64 @@ import * as z from 'zod'
 
 /** `on` or `off`. */
 export function onOff(usual: 'on' | 'off') {
-  return z
-    .enum(['on', 'off'], 'is neither on nor off')
-    .transform((value) => value === 'on')
-    .prefault(usual)
+  const said = z.pipe(
+    z.enum(['on', 'off'], 'is neither on nor off'),
+    z.transform((value) => value === 'on'),
+  )
+  return z.prefault(said, usual)
 }
 
 /** A whole number of seconds from 1 to `most`. */
 export function seconds(usual: number, most: number) {
-  return z
+  const text = z
     .string()
-    .refine(
-      (value) => /^[1-9]\d*$/.test(value) && Number(value) <= most,
-      `is not a whole number of seconds from 1 to ${most}`,
+    .check(
+      z.refine(
+        (value) => /^[1-9]\d*$/.test(value) && Number(value) <= most,
+        `is not a whole number of seconds from 1 to ${most}`,
+      ),
     )
-    .transform(Number)
-    .prefault(String(usual))
+  return z.prefault(z.pipe(text, z.transform(Number)), String(usual))
 }
 
 /** Any text. */
 export function words() {
-  return z.string().optional()
+  return z.optional(z.string())
 }
 
 /** An address to send from, `ada@example.com` or `Ada <ada@example.com>` (RFC 5322 §3.4). */
 export function sender(usual?: string) {
   const one = z
     .string()
-    .regex(/^(?:[^<>@\r\n"]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an e-mail address')
-  return usual === undefined ? one.optional() : one.optional().prefault(usual)
+    .check(
+      z.regex(/^(?:[^<>@\r\n"]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an e-mail address'),
+    )
+  return usual === undefined ? z.optional(one) : z.prefault(z.optional(one), usual)
 }
 
 /** One of several words. */
 export function oneOf<const Words extends readonly string[]>(all: Words) {
-  return z.enum(all, `is none of ${all.join(', ')}`).optional()
+  return z.optional(z.enum(all, `is none of ${all.join(', ')}`))
 }
 
 /** A domain name in its A-label form. */
 export function domain() {
-  return z
-    .string()
-    .refine((value) => URL.parse(`https://${value}/`)?.hostname === value, 'is not a domain name')
-    .optional()
+  const isDomain = (value: string) => URL.parse(`https://${value}/`)?.hostname === value
+  return z.optional(z.string().check(z.refine(isDomain, 'is not a domain name')))
 }
 
 /** A secret as its bytes, at least `least` of them. */
 export function secret(least: number) {
-  return z
-    .string()
-    .transform((value) => Uint8Array.from(new TextEncoder().encode(value)))
-    .refine(({ length }) => length >= least, `is shorter than ${least} bytes`)
-    .optional()
+  const bytes = z.pipe(
+    z.string(),
+    z.transform((value) => Uint8Array.from(new TextEncoder().encode(value))),
+  )
+  return z.optional(bytes.check(z.refine(({ length }) => length >= least, `is shorter than ${least} bytes`)))
 }
 
 /** An https URL; in development also an http one of a loopback address. */
 export function httpsUrl(development: boolean) {
-  return z
-    .string()
-    .refine((value) => isHttps(value, development), 'is not an https URL')
-    .optional()
+  return z.optional(z.string().check(z.refine((value) => isHttps(value, development), 'is not an https URL')))
 }
 
 /** Whether a text is an https URL; in development also an http one of a loopback address. */
@@ -77,27 +76,36 @@ export function isHttps(text: string, development: boolean): boolean {
 
 /** Exact origins, with commas between them. */
 export function origins() {
-  return z
-    .string()
-    .transform((value) => value.split(',').map((origin) => origin.trim()))
-    .transform((all) => new Set(all.filter((origin) => origin !== '')))
-    .refine((all) => [...all].every(isOrigin), 'is not a list of exact origins')
-    .prefault('')
+  const list = z.pipe(
+    z.string(),
+    z.transform(
+      (value) =>
+        new Set(
+          value
+            .split(',')
+            .map((origin) => origin.trim())
+            .filter((origin) => origin !== ''),
+        ),
+    ),
+  )
+  const exact = list.check(z.refine((all) => [...all].every(isOrigin), 'is not a list of exact origins'))
+  return z.prefault(exact, '')
 }
 
 /** JSON that a schema then checks. The messages of that schema must not quote a secret. */
-export function json<Schema extends z.ZodType>(schema: Schema) {
-  return z
-    .string()
-    .transform((value, ctx): unknown => {
+export function json<Schema extends z.core.$ZodType>(schema: Schema) {
+  const parsed = z.pipe(
+    z.string(),
+    z.transform((value, ctx): unknown => {
       try {
         return JSON.parse(value)
       } catch {
         ctx.issues.push({ code: 'custom', message: 'is not JSON', input: undefined })
         return z.NEVER
       }
-    })
-    .pipe(schema)
+    }),
+  )
+  return z.pipe(parsed, schema)
 }
 
 function isOrigin(text: string): boolean {

@@ -28,9 +28,9 @@ export type Given = Record<string, fc.Arbitrary<unknown>>
 
 /** The writable fields of a resource, from `resource.input.create`. */
 export function fieldsOf(resource: Resource): Field[] {
-  const schema = resource.input.create()
-  if (!(schema instanceof z.ZodObject)) throw new Error(`the input of ${resource.name} is not an object`)
-  const shape: z.core.$ZodShape = schema.shape
+  const { def } = insideOf(resource.input.create())
+  if (def.type !== 'object') throw new Error(`the input of ${resource.name} is not an object`)
+  const { shape } = def
   return [...resource.writable.keys()].map((name) => {
     const field = shape[name]
     if (!field) throw new Error(`the input of ${resource.name} has no ${name}`)

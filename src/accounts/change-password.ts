@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import { record } from '../auth/activity.ts'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { codePoints, issue, tooBig } from '../engine/fields.ts'
 
 /** As long as an address can be (RFC 5321 §4.5.3.1.3), in code points. */
@@ -20,9 +20,9 @@ export function normaliseEmail(text: string): string {
 
 /** An e-mail address of a dotted domain (RFC 5321; international: RFC 6531), which becomes {@link normaliseEmail}'s form of it. */
 export function email() {
-  return z
-    .string()
-    .transform((value, ctx) => {
+  const address = z.pipe(
+    z.string(),
+    z.transform((value: string, ctx) => {
       // As sent, too: to normalise is quadratic in the combining marks after one letter.
       const address = codePoints(value) > MAX_EMAIL ? value : normaliseEmail(value)
       if (codePoints(address) > MAX_EMAIL) {
@@ -33,8 +33,10 @@ export function email() {
         return address
       }
       return z.NEVER
-    })
-    .meta({ type: 'string', format: 'email', maxLength: MAX_EMAIL, examples: ['ada@example.com'] })
+    }),
+  )
+  const meta = { type: 'string', format: 'email', maxLength: MAX_EMAIL, examples: ['ada@example.com'] }
+  return address.register(z.globalRegistry, meta)
 }
 
 // \p{C} has control, invisible and unassigned characters and lone surrogates; the rest would need quoting (RFC 5322 §3.2.3).

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import type { App } from '../context.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'

@@ -1,3 +1,4 @@
+import * as z from 'zod/mini'
 import { Problem } from '../problems.ts'
 import { codePoints, issue, text, tooSmall } from '../engine/fields.ts'
 import { memo } from '../memo.ts'
@@ -19,7 +20,7 @@ export function newPassword() {
         ctx.issues.push(issue(ctx.value, 'too_common', 'is one of the most common passwords'))
       }
     })
-    .meta({ minLength: MIN_PASSWORD, maxLength: MAX_PASSWORD, format: 'password' })
+    .register(z.globalRegistry, { minLength: MIN_PASSWORD, maxLength: MAX_PASSWORD, format: 'password' })
 }
 
 /** What the service is called, in lower case. */

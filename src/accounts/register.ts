@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { v7 as uuidv7 } from 'uuid'
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import { record } from '../auth/activity.ts'
 import type { App } from '../context.ts'
 import type { Row } from '../d1/database.ts'

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { id } from './fields.ts'
 import { Problem, type FieldError } from '../problems.ts'
 import { writable, type Resource } from './resource.ts'
@@ -10,18 +10,17 @@ export const MAX_OPERATIONS = 100
 /** The body of a bulk: `{ "operations": [{ "op", "id"?, "revision"?, "data"? }…] }`. */
 export function bulkSchema(resource: Resource) {
   const { create, update } = resource.input
-  const revision = z.int().positive().optional()
+  const revision = z.optional(z.int().check(z.positive()))
   return z.strictObject({
     operations: z
       .array(
         z.discriminatedUnion('op', [
-          z.strictObject({ op: z.literal('create'), id: id().optional(), data: create() }),
+          z.strictObject({ op: z.literal('create'), id: z.optional(id()), data: create() }),
           z.strictObject({ op: z.literal('update'), id: id(), revision, data: update() }),
           z.strictObject({ op: z.literal('delete'), id: id(), revision }),
         ]),
       )
-      .min(1)
-      .max(MAX_OPERATIONS),
+      .check(z.minLength(1), z.maxLength(MAX_OPERATIONS)),
   })
 }
 

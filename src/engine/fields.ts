@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { UUID_V7 } from '../ids.ts'
 
 /**
@@ -16,7 +16,7 @@ export function text(max: number) {
         ctx.issues.push(tooBig(ctx.value, max, `must be at most ${max} characters`))
       }
     })
-    .meta({ maxLength: max, pattern: NO_NUL })
+    .register(z.globalRegistry, { maxLength: max, pattern: NO_NUL })
 }
 
 /** {@link text} that shows something: one of white space and invisible characters (U+200B and its like) only is refused. */
@@ -25,7 +25,7 @@ export function title(max: number) {
     .check((ctx) => {
       if (!VISIBLE.test(ctx.value)) ctx.issues.push(tooSmall(ctx.value, 1, 'must not be blank'))
     })
-    .meta({ minLength: 1, maxLength: max, pattern: NOT_BLANK })
+    .register(z.globalRegistry, { minLength: 1, maxLength: max, pattern: NOT_BLANK })
 }
 
 /** Up to `maxItems` different, non-empty {@link text}s in the order sent. */
@@ -34,18 +34,17 @@ export function labels(maxItems: number, maxLength: number) {
     .check((ctx) => {
       if (ctx.value === '') ctx.issues.push(tooSmall(ctx.value, 1, 'must not be empty'))
     })
-    .meta({ minLength: 1, maxLength, pattern: NO_NUL })
+    .register(z.globalRegistry, { minLength: 1, maxLength, pattern: NO_NUL })
   return z
     .array(label)
-    .max(maxItems)
-    .check((ctx) => {
+    .check(z.maxLength(maxItems), (ctx) => {
       const seen = new Set<string>()
       ctx.value.forEach((value, at) => {
         if (seen.has(value)) ctx.issues.push({ ...issue(value, 'not_unique', 'is a duplicate'), path: [at] })
         seen.add(value)
       })
     })
-    .meta({ uniqueItems: true })
+    .register(z.globalRegistry, { uniqueItems: true })
 }
 
 /**
@@ -53,25 +52,29 @@ export function labels(maxItems: number, maxLength: number) {
  * Both forms sort as text, a date before every instant of its day.
  */
 export function moment() {
-  return z
-    .string()
-    .transform((value, ctx) => {
+  const text = z.pipe(
+    z.string(),
+    z.transform((value: string, ctx) => {
       const parsed = parseMoment(value)
       if (parsed !== undefined) return parsed
       ctx.issues.push(issue(value, 'invalid_format', 'must be an RFC 3339 date or date-time'))
       return z.NEVER
-    })
-    .meta({
-      type: 'string',
-      description: 'A date, or a date-time with an offset (RFC 3339).',
-      pattern: MOMENT,
-      examples: ['2026-11-20', '2026-11-20T09:30:00.000Z'],
-    })
+    }),
+  )
+  return text.register(z.globalRegistry, {
+    type: 'string',
+    description: 'A date, or a date-time with an offset (RFC 3339).',
+    pattern: MOMENT,
+    examples: ['2026-11-20', '2026-11-20T09:30:00.000Z'],
+  })
 }
 
 /** An id as this API makes and accepts them: a lower-case UUIDv7 (RFC 9562 §5.7). */
 export function id() {
-  return z.string().regex(UUID_V7, 'must be a lower-case UUIDv7').meta({ format: 'uuid' })
+  return z
+    .string()
+    .check(z.regex(UUID_V7, 'must be a lower-case UUIDv7'))
+    .register(z.globalRegistry, { format: 'uuid' })
 }
 
 // Default_Ignorable_Code_Point has the zero-width characters and fillers; U+2800 is the blank Braille pattern.

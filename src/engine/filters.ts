@@ -1,6 +1,6 @@
 import { sql, type Placeholder, type SQL } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import * as fields from './fields.ts'
 
 /** What a filter compares with. */
@@ -12,7 +12,7 @@ export interface Filter {
   kind: Kind
   column: SQLiteColumn
   /** What the query string may hold, as the value that the condition compares with; OpenAPI says the same. */
-  schema: () => z.ZodType<FilterValue>
+  schema: () => z.ZodMiniType<FilterValue>
   /** What the rows pass. */
   condition: (value: Placeholder) => SQL
   description: string
@@ -103,7 +103,7 @@ function isKind(name: string): name is Kind {
   return Object.hasOwn(kinds, name)
 }
 
-function scalar(column: SQLiteColumn): z.ZodType<FilterValue> {
+function scalar(column: SQLiteColumn): z.ZodMiniType<FilterValue> {
   if (column.dataType === 'boolean') return flag()
   if (column.enumValues?.length) return z.enum(column.enumValues)
   if (column.dataType === 'number') return column.getSQLType() === 'integer' ? integer() : number()
@@ -113,32 +113,29 @@ function scalar(column: SQLiteColumn): z.ZodType<FilterValue> {
 /** A moment in a query, as the text that stored ones are compared with. */
 function bound(toText: (moment: string) => string) {
   const moment = fields.moment()
-  return moment.transform(toText).meta(moment.meta() ?? {})
+  return z.pipe(moment, z.transform(toText)).register(z.globalRegistry, { ...z.globalRegistry.get(moment) })
 }
 
 /** A boolean in a query. */
 export function flag() {
-  return z
-    .enum(['true', 'false'])
-    .transform((value) => value === 'true')
-    .meta({ type: 'boolean' })
+  const spelt = z.pipe(
+    z.enum(['true', 'false']),
+    z.transform((value) => value === 'true'),
+  )
+  return spelt.register(z.globalRegistry, { type: 'boolean' })
 }
 
 /** An integer in a query. `Number` would also take '', ' 1', '0x10' and '1e3'. */
 function integer() {
-  return z
-    .string()
-    .regex(/^-?(0|[1-9]\d{0,15})$/, 'must be an integer')
-    .transform(Number)
-    .meta({ type: 'integer' })
+  const text = z.string().check(z.regex(/^-?(0|[1-9]\d{0,15})$/, 'must be an integer'))
+  return z.pipe(text, z.transform(Number)).register(z.globalRegistry, { type: 'integer' })
 }
 
 /** A number in a query, as JSON writes it. */
 function number() {
+  const form = /^-?(0|[1-9]\d{0,30})(\.\d{1,30})?(e[+-]?\d{1,3})?$/i
   return z
-    .string()
-    .regex(/^-?(0|[1-9]\d{0,30})(\.\d{1,30})?(e[+-]?\d{1,3})?$/i, 'must be a number')
-    .transform(Number)
-    .refine(Number.isFinite, 'must be a number')
-    .meta({ type: 'number' })
+    .pipe(z.string().check(z.regex(form, 'must be a number')), z.transform(Number))
+    .check(z.refine(Number.isFinite, 'must be a number'))
+    .register(z.globalRegistry, { type: 'number' })
 }

@@ -1,7 +1,7 @@
 import { NOW } from '../d1/clock.ts'
 import { sql } from 'drizzle-orm'
 import { index, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Resource } from './resource.ts'
 import { keptByShape, scopeOf } from './sql/scope.ts'
 import type { WriteOptions } from './sql/writes.ts'

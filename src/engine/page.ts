@@ -1,11 +1,11 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import type { Row } from '../d1/database.ts'
 import { DEFAULT_LIMIT, digits, MAX_LIMIT } from './query.ts'
 
 /** The query string of a list that is not a resource's: a page by id, newest first. */
 export const pageQuery = z.lazy(() =>
-  z.strictObject({ limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT), cursor: z.string().optional() }),
+  z.strictObject({ limit: z._default(digits(1, MAX_LIMIT), DEFAULT_LIMIT), cursor: z.optional(z.string()) }),
 )
 
 /** Above every id, an account's included. */

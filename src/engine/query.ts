@@ -1,5 +1,5 @@
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { decodeOpaque, encodeOpaque, invalidCursor } from './cursor.ts'
 import { UUID_V7 } from '../ids.ts'
 import * as fields from './fields.ts'
@@ -50,21 +50,21 @@ export const SEARCH_LENGTH = 200
 export function listQueryFor(resource: Resource) {
   const sorts = resource.sort.flatMap((name) => [name, `-${name}`])
   // oxlint-disable-next-line typescript/no-generated-empty-object-type -- keys known only when the Worker starts
-  const declared: Record<never, z.ZodType> = {
-    ...(sorts.length && { sort: z.enum(sorts).optional() }),
-    ...(resource.search.length && { q: searchTerm().optional() }),
-    ...Object.fromEntries(resource.filter.map(({ parameter, schema }) => [parameter, schema().optional()])),
+  const declared: Record<never, z.ZodMiniType> = {
+    ...(sorts.length && { sort: z.optional(z.enum(sorts)) }),
+    ...(resource.search.length && { q: z.optional(searchTerm()) }),
+    ...Object.fromEntries(resource.filter.map(({ parameter, schema }) => [parameter, z.optional(schema())])),
   }
-  return pageParameters().extend(declared)
+  return z.extend(pageParameters(), declared)
 }
 
 function pageParameters() {
   return z.strictObject({
-    limit: digits(1, MAX_LIMIT).default(DEFAULT_LIMIT),
-    cursor: z.string().optional(),
-    offset: digits(0, MAX_OFFSET).optional(),
-    trashed: flag().default(false),
-    total: flag().default(false),
+    limit: z._default(digits(1, MAX_LIMIT), DEFAULT_LIMIT),
+    cursor: z.optional(z.string()),
+    offset: z.optional(digits(0, MAX_OFFSET)),
+    trashed: z._default(flag(), false),
+    total: z._default(flag(), false),
   })
 }
 
@@ -129,15 +129,13 @@ function sortOf(resource: Resource, sort: string): Sort {
 
 /** A whole number in a query. Only plain digits: `Number` also takes '', ' 1', '0x10' and '1e3'. */
 export function digits(min: number, max: number) {
-  return z
-    .string()
-    .regex(/^(0|[1-9]\d{0,8})$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min).max(max))
+  const text = z.string().check(z.regex(/^(0|[1-9]\d{0,8})$/, 'must be a whole number'))
+  const range = z.number().check(z.minimum(min), z.maximum(max))
+  return z.pipe(z.pipe(text, z.transform(Number)), range)
 }
 
 function searchTerm() {
-  return fields.text(SEARCH_LENGTH).refine((value) => value !== '', 'must not be empty')
+  return fields.text(SEARCH_LENGTH).check(z.refine((value) => value !== '', 'must not be empty'))
 }
 
 /**

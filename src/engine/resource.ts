@@ -13,7 +13,7 @@ import {
   type SQLiteTable,
   type SQLiteTableWithColumns,
 } from 'drizzle-orm/sqlite-core'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { memo } from '../memo.ts'
 import { id } from './fields.ts'
 import { filterOn, readFilter, type Filter, type FilterDeclaration } from './filters.ts'
@@ -150,14 +150,14 @@ type ColumnName<Table extends OwnedTable> = keyof Table['$inferSelect'] & string
 type OwnColumnName<Table extends OwnedTable> = Exclude<ColumnName<Table>, keyof OwnedColumns>
 
 /** The validators of a body's fields, for the columns of the same names. */
-export type FieldShape = Record<string, z.ZodType>
+export type FieldShape = Record<string, z.core.$ZodType>
 
 /** Every field must be a column of the table and hold what that column holds: anything else is a compile error. */
 type ColumnInputs<Table extends OwnedTable, Shape extends FieldShape> = {
   [Name in keyof Shape]: string extends Name
-    ? z.ZodType
+    ? z.core.$ZodType
     : Name extends OwnColumnName<Table>
-      ? z.ZodType<NonNullable<Table['$inferSelect'][Name]>>
+      ? z.core.$ZodType<NonNullable<Table['$inferSelect'][Name]>>
       : `no such column: ${Name & string}`
 }
 
@@ -217,7 +217,7 @@ export interface Resource {
   /** The columns a client may write; a generated one among them is a shorthand that `derive` reads. */
   writable: ReadonlyMap<string, SQLiteColumn>
   /** The bodies of POST, PUT and PATCH. Read-only fields are let through unread, unknown ones are not. */
-  input: Record<'create' | 'replace' | 'update', () => z.ZodType<Record<string, unknown>>>
+  input: Record<'create' | 'replace' | 'update', () => z.ZodMiniType<Record<string, unknown>>>
   derive: Readonly<Record<string, (write: Write) => SQL>>
   filter: readonly Filter[]
   sort: readonly string[]
@@ -283,9 +283,9 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
   const bodyOf = memo(() => {
     const ignored = visible.map((each) => each.name).filter((key) => !fields.has(key))
-    const unread = [...ignored, ...retired].map((key) => [key, z.unknown().optional()] as const)
+    const unread = [...ignored, ...retired].map((key) => [key, z.optional(z.unknown())] as const)
     const written = Object.entries(input).map(([key, schema]) => [key, fieldOf(column(key), schema)] as const)
-    return z.strictObject(Object.fromEntries<z.ZodType>([...written, ...unread]))
+    return z.strictObject(Object.fromEntries<z.core.$ZodType>([...written, ...unread]))
   })
   const resource: Resource = {
     name,
@@ -295,17 +295,9 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
     encoded: visible.filter(({ dataType }) => dataType === 'boolean' || dataType === 'json'),
     writable: fields,
     input: {
-      create: memo(() =>
-        bodyOf()
-          .extend({ id: id().optional() })
-          .check(...checks),
-      ),
+      create: memo(() => z.extend(bodyOf(), { id: z.optional(id()) }).check(...checks)),
       replace: memo(() => bodyOf().check(...checks)),
-      update: memo(() =>
-        bodyOf()
-          .partial()
-          .check(...checks),
-      ),
+      update: memo(() => z.partial(bodyOf()).check(...checks)),
     },
     derive,
     filter: filter.map((each) => {
@@ -327,9 +319,9 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
 }
 
 /** A field as a body may hold it: null where its column may be, left out where the column then knows what it holds. */
-function fieldOf({ notNull, hasDefault, generated }: SQLiteColumn, schema: z.ZodType): z.ZodType {
-  const nullable = notNull ? schema : schema.nullable()
-  return !notNull || hasDefault || generated ? nullable.optional() : nullable
+function fieldOf({ notNull, hasDefault, generated }: SQLiteColumn, schema: z.core.$ZodType): z.core.$ZodType {
+  const nullable = notNull ? schema : z.nullable(schema)
+  return !notNull || hasDefault || generated ? z.optional(nullable) : nullable
 }
 
 /**

@@ -1,6 +1,6 @@
 import { UUID_V7 } from '../ids.ts'
 import { Hono, type Context } from 'hono'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Row } from '../d1/database.ts'
 import { bulkSchema, failedOperation, toOperation } from './bulk.ts'
 import type { App } from '../context.ts'

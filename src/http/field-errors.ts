@@ -1,5 +1,9 @@
-import type * as z from 'zod'
+import { en } from 'zod/locales'
+import * as z from 'zod/mini'
 import type { FieldError } from '../problems.ts'
+
+// The one language of its messages; zod/mini brings none.
+z.config(en())
 
 /** More errors than anybody reads; a body of nothing but unknown fields would otherwise be echoed whole. */
 const MAX_ERRORS = 50

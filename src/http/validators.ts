@@ -1,6 +1,6 @@
 import { zValidator } from '@hono/zod-validator'
 import type { Context } from 'hono'
-import type * as z from 'zod'
+import type * as z from 'zod/mini'
 import { Problem, type FieldError, type ProblemExtras } from '../problems.ts'
 import { fieldErrors } from './field-errors.ts'
 
@@ -16,7 +16,7 @@ interface JsonOptions {
  * Validates a body of `application/json` in well-formed UTF-8, for `c.req.valid('json')`. Throws `not_json`,
  * `malformed_json` or `invalid_body`.
  */
-export function validJson<Schema extends z.ZodType>(
+export function validJson<Schema extends z.ZodMiniType>(
   schema: Schema,
   { optional = false, extras }: JsonOptions = {},
 ) {
@@ -37,9 +37,9 @@ export function validJson<Schema extends z.ZodType>(
  * come twice (RFC 6749 §3.2): either is `c.req.valid('json')`. A form's problems carry OAuth's `error`; it throws
  * `unsupported_grant_type` or `invalid_request` in place of `invalid_body`.
  */
-export function validJsonOrForm<Schema extends z.ZodType<object>>(
+export function validJsonOrForm<Schema extends z.ZodMiniType<object>>(
   json: Schema,
-  form: z.ZodType<z.output<Schema>>,
+  form: z.ZodMiniType<z.output<Schema>>,
   options: JsonOptions = {},
 ) {
   const validate = validJson(json, options)
@@ -59,7 +59,7 @@ export function validJsonOrForm<Schema extends z.ZodType<object>>(
 }
 
 /** Validates the query string, for `c.req.valid('query')`. Throws `invalid_query`. */
-export function validQuery<Schema extends z.ZodType>(schema: Schema) {
+export function validQuery<Schema extends z.ZodMiniType>(schema: Schema) {
   return zValidator('query', schema, (result) => {
     if (!result.success) throw new Problem('invalid_query', { errors: fieldErrors(result.error.issues) })
   })

@@ -1,11 +1,11 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 const connection = z.lazy(() =>
   z.strictObject({
     /** The caller, who is not always the owner whose changes are watched. */
     user: z.string(),
     /** The session of the caller's token, if it has one. */
-    session: z.string().optional(),
+    session: z.optional(z.string()),
     /** When it was opened, in milliseconds since 1970. */
     since: z.number(),
     /** When it has to end unless its session lives longer by then, in milliseconds since 1970. */

@@ -1,6 +1,6 @@
 import { integer, text as column } from 'drizzle-orm/sqlite-core'
 import { defineResource, ownedTable, text, title } from 'freehold'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /** What tasks can belong to. */
 export const projects = ownedTable('projects', {

@@ -12,7 +12,7 @@ import {
   text,
   title,
 } from 'freehold'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { projects } from './projects.ts'
 
 /** Tasks: the flagship, which uses everything a declaration can say. */

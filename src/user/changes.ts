@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { Hono } from 'hono'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { Row } from '../d1/database.ts'
 import { decodeOpaque, encodeOpaque, invalidCursor } from '../engine/cursor.ts'
 import type { App } from '../context.ts'
@@ -21,8 +21,8 @@ export const DEFAULT_CHANGES = 100
 
 const query = z.lazy(() =>
   z.strictObject({
-    cursor: z.string().optional(),
-    limit: digits(1, MAX_CHANGES).default(DEFAULT_CHANGES),
+    cursor: z.optional(z.string()),
+    limit: z._default(digits(1, MAX_CHANGES), DEFAULT_CHANGES),
   }),
 )
 
@@ -35,7 +35,7 @@ const position = z.lazy(() =>
   z.strictObject({
     at: z.int(),
     seen: z.array(
-      z.strictObject({ collection: z.string(), revision: z.int(), shape: z.string().optional() }),
+      z.strictObject({ collection: z.string(), revision: z.int(), shape: z.optional(z.string()) }),
     ),
   }),
 )

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { base64url } from 'jose'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { readConfig } from '../../config.ts'
 import type { App } from '../../context.ts'
 import { newTicket, openTicket } from '../tickets.ts'
@@ -22,13 +22,13 @@ export interface Attempt {
   link?: { user: string; session: string } | undefined
 }
 
-const attempt: z.ZodType<Attempt> = z.lazy(() =>
+const attempt: z.ZodMiniType<Attempt> = z.lazy(() =>
   z.object({
     nonce: z.string(),
     verifier: z.string(),
     return_to: z.string(),
     challenge: z.string(),
-    link: z.object({ user: z.string(), session: z.string() }).optional(),
+    link: z.optional(z.object({ user: z.string(), session: z.string() })),
   }),
 )
 

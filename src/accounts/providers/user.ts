@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { GITHUB, type ConfiguredProvider } from '../../provider.ts'
 import { email } from '../email.ts'
 import { requestOptions, serverOf } from './discovery.ts'
@@ -83,7 +83,7 @@ function authenticationFor(server: oauth.AuthorizationServer, secret: string): o
     : oauth.ClientSecretPost(secret)
 }
 
-const githubAccount = z.lazy(() => z.object({ id: z.number().int().positive(), login: z.string() }))
+const githubAccount = z.lazy(() => z.object({ id: z.int().check(z.positive()), login: z.string() }))
 const githubEmails = z.lazy(() =>
   z.array(z.object({ email: z.string(), primary: z.boolean(), verified: z.boolean() })),
 )

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /** The most bytes of each member, far above what browsers send. A credential's id is at most 1023 bytes (§4). */
 const MOST = { id: 1023, clientData: 4096, attestation: 16_384, data: 2048, signature: 1024, handle: 64 }
@@ -8,8 +8,8 @@ const common = () => ({
   id: base64url(MOST.id),
   rawId: base64url(MOST.id),
   type: z.literal('public-key'),
-  authenticatorAttachment: z.string().max(100).nullish(),
-  clientExtensionResults: z.record(z.string(), z.unknown()).optional(),
+  authenticatorAttachment: z.nullish(z.string().check(z.maxLength(100))),
+  clientExtensionResults: z.optional(z.record(z.string(), z.unknown())),
 })
 
 /** A `RegistrationResponseJSON` (WebAuthn Level 3 §5.1.8), the members that are read. */
@@ -19,7 +19,7 @@ export const registrationResponse = z.lazy(() =>
     response: z.object({
       clientDataJSON: base64url(MOST.clientData),
       attestationObject: base64url(MOST.attestation),
-      transports: z.array(z.string().max(32)).max(10).optional(),
+      transports: z.optional(z.array(z.string().check(z.maxLength(32))).check(z.maxLength(10))),
     }),
   }),
 )
@@ -32,7 +32,7 @@ export const authenticationResponse = z.lazy(() =>
       clientDataJSON: base64url(MOST.clientData),
       authenticatorData: base64url(MOST.data),
       signature: base64url(MOST.signature),
-      userHandle: base64url(MOST.handle).nullish(),
+      userHandle: z.nullish(base64url(MOST.handle)),
     }),
   }),
 )
@@ -44,7 +44,9 @@ export type AuthenticationResponse = z.output<typeof authenticationResponse>
 function base64url(most: number) {
   return z
     .string()
-    .min(1)
-    .max(Math.ceil((most * 4) / 3))
-    .regex(/^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/)
+    .check(
+      z.minLength(1),
+      z.maxLength(Math.ceil((most * 4) / 3)),
+      z.regex(/^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/),
+    )
 }

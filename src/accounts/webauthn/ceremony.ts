@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { base64url } from 'jose'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { Problem, type ProblemType } from '../../problems.ts'
 import { attestedData, readAuthenticatorData, type AuthenticatorData } from './authenticator-data.ts'
 import type { AuthenticationResponse, RegistrationResponse } from './bodies.ts'
@@ -35,8 +35,8 @@ const clientData = z.lazy(() =>
     type: z.string(),
     challenge: z.string(),
     origin: z.string(),
-    crossOrigin: z.boolean().optional(),
-    topOrigin: z.unknown().optional(),
+    crossOrigin: z.optional(z.boolean()),
+    topOrigin: z.optional(z.unknown()),
   }),
 )
 
