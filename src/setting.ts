@@ -49,7 +49,6 @@ export function oneOf<const Words extends readonly string[]>(all: Words) {
 
 /** A domain name in its A-label form. */
 export function domain() {
-  const isDomain = (value: string) => URL.parse(`https://${value}/`)?.hostname === value
   return z.optional(z.string().check(z.refine(isDomain, 'is not a domain name')))
 }
 
@@ -106,6 +105,10 @@ export function json<Schema extends z.core.$ZodType>(schema: Schema) {
     }),
   )
   return z.pipe(parsed, schema)
+}
+
+function isDomain(text: string): boolean {
+  return URL.parse(`https://${text}/`)?.hostname === text
 }
 
 function isOrigin(text: string): boolean {

@@ -20,7 +20,7 @@ export function normaliseEmail(text: string): string {
 
 /** An e-mail address of a dotted domain (RFC 5321; international: RFC 6531), which becomes {@link normaliseEmail}'s form of it. */
 export function email() {
-  const address = z.pipe(
+  const schema = z.pipe(
     z.string(),
     z.transform((value: string, ctx) => {
       // As sent, too: to normalise is quadratic in the combining marks after one letter.
@@ -36,7 +36,7 @@ export function email() {
     }),
   )
   const meta = { type: 'string', format: 'email', maxLength: MAX_EMAIL, examples: ['ada@example.com'] }
-  return address.register(z.globalRegistry, meta)
+  return schema.register(z.globalRegistry, meta)
 }
 
 // \p{C} has control, invisible and unassigned characters and lone surrogates; the rest would need quoting (RFC 5322 §3.2.3).

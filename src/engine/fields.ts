@@ -52,7 +52,7 @@ export function labels(maxItems: number, maxLength: number) {
  * Both forms sort as text, a date before every instant of its day.
  */
 export function moment() {
-  const text = z.pipe(
+  const either = z.pipe(
     z.string(),
     z.transform((value: string, ctx) => {
       const parsed = parseMoment(value)
@@ -61,7 +61,7 @@ export function moment() {
       return z.NEVER
     }),
   )
-  return text.register(z.globalRegistry, {
+  return either.register(z.globalRegistry, {
     type: 'string',
     description: 'A date, or a date-time with an offset (RFC 3339).',
     pattern: MOMENT,
