@@ -8,9 +8,10 @@ import {
 import { accounts, type Accounts, type AuthCall } from './auth.ts'
 import { newClock } from './clock.ts'
 import { outside, type Pass, type TokenSource } from './credentials.ts'
-import { pagesOf, type Given } from './pages.ts'
+import { live, type Line, type Live, type LiveEvent, type Socket } from './live.ts'
+import { pagesOf, type Call, type Given } from './pages.ts'
 import { pathSerializer, querySerializer, segment } from './paths.ts'
-import { OtherUserError, ProblemError, problemOf } from './problems.ts'
+import { OfflineError, OtherUserError, ProblemError, problemOf } from './problems.ts'
 import { revisions } from './revisions.ts'
 import { send, within, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
@@ -37,6 +38,7 @@ export {
   type FieldError,
   type ProblemType,
 } from './problems.ts'
+export type { LiveEvent, Socket } from './live.ts'
 export type { Fetch } from './retry.ts'
 export type { components, paths } from './schema.ts'
 export type { KeyValueStorage } from './storage.ts'
@@ -74,6 +76,8 @@ export interface ClientOptions {
   /** How long one try may take until it is given up, in milliseconds; 30 000 by default. */
   timeout?: number
   fetch?: Fetch
+  /** Opens a WebSocket; by default the runtime's own, and without one a copy asks every few seconds. */
+  webSocket?: (url: string, protocols: string[]) => Socket | Promise<Socket>
 }
 
 type HttpMethod = 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -108,8 +112,8 @@ type ListPath = {
   [Path in PathsWith<'get'>]: 'next_cursor' extends keyof Data<Operation<Path, 'get'>, 'json'> ? Path : never
 }[PathsWith<'get'>]
 
-/** A client of one user's rows. Paths are those of the API after `/api/{user_id}`. */
-export interface Client extends Accounts {
+/** The rows of one owner. Paths are those of the API after `/api/{user_id}`. */
+export interface OwnerClient {
   get: Method<'get'>
   post: Method<'post'>
   put: Method<'put'>
@@ -120,10 +124,21 @@ export interface Client extends Accounts {
     path: Path,
     ...init: Arguments<Operation<Path, 'get'>, 'json'>
   ): AsyncGenerator<RowIn<Path>, void>
+  /** A local copy of everything the owner has, that can be written to offline. */
+  sync(options?: SyncOptions): Promise<LocalCopy>
+  /**
+   * Tells a listener at once that something was written, by whomever; the connection comes back by itself. A copy that is
+   * started needs none of this. Returns what ends it.
+   */
+  events(listener: (event: LiveEvent) => void): () => void
+}
+
+/** A client of one user's rows. */
+export interface Client extends Accounts, OwnerClient {
   /** Erases the user's account and every row it owns, at once and for good. */
   erase(): Promise<void>
-  /** A local copy of everything the user has, that can be written to offline. */
-  sync(options?: SyncOptions): Promise<LocalCopy>
+  /** The rows of another owner: a team, by its id, or for an admin a user. */
+  owner(id: string): OwnerClient
 }
 
 /** Makes a {@link Client}. */
@@ -138,11 +153,16 @@ export function createClient({
   backoff = 500,
   timeout = 30_000,
   fetch = (ready) => globalThis.fetch(ready),
+  webSocket = (url, protocols) => {
+    if (!platform.WebSocket) throw new OfflineError('No WebSocket')
+    return new platform.WebSocket(url, protocols)
+  },
 }: ClientOptions = {}): Client {
   const origin = baseUrl.replace(/\/$/, '')
   const seen = revisions()
   const clock = newClock()
   const retrying = { fetch, retries, backoff, timeout, clock }
+  const connections = new Set<Live>()
   let bookmark = ''
 
   const own = accounts(callAuth, origin, `freehold:${origin}`, storage, cookies, onSignedOut)
@@ -186,11 +206,14 @@ export function createClient({
     let response = await sign(pass)
     const renewed = response.status === 401 && (await credentials.renew(pass))
     if (renewed) response = await sign(renewed)
-    // Bookmarks sort as text, and the answers of parallel requests come in any order.
-    const reached = response.headers.get('x-d1-bookmark') ?? ''
-    if (reached > bookmark) bookmark = reached
+    reached(response.headers.get('x-d1-bookmark'))
     if (response.ok) seen.forget(request)
     return response
+  }
+
+  /** Bookmarks sort as text, and the answers of parallel requests come in any order. */
+  function reached(mark: string | null): void {
+    if (mark && mark > bookmark) bookmark = mark
   }
 
   /** What signs in or out sends no access token. Refreshing again is safe: a lost answer is given again. */
@@ -202,65 +225,117 @@ export function createClient({
     return exchange(bare ? sendOpen : sendOwn, method, `/api/auth${path}`, { body, headers })
   }
 
-  /**
-   * Sends a request for the rows of whoever is signed in, or only if that is `as`. The path names the user, never `me`:
-   * whoever signs in meanwhile, in whichever tab, the request concerns the same rows or is refused.
-   */
-  function call<Result>(method: HttpMethod, path: string, given?: Given, as?: string): Promise<Result>
-  async function call(method: HttpMethod, path: string, given?: Given, as?: string): Promise<unknown> {
+  /** Who is signed in, or only if that is `as`, and the path of an owner's rows, by default their own. */
+  async function signed(owner?: string, as?: string): Promise<{ pass: Pass; path: string }> {
     const pass = await credentials.pass()
     const user = pass.user ?? as ?? (cookies ? await own.id() : 'me')
     if (as !== undefined && user !== as) throw new OtherUserError()
-    const deliver = (request: Outgoing) => sendSigned(request, pass)
-    try {
-      const data = await exchange(deliver, method, `/api/v1/${segment(userId ?? user)}${path}`, given)
-      seen.learn(data)
-      return data
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.type !== 'not_your_path' || userId) throw error
-      own.replaced()
-      throw as === undefined ? error : new OtherUserError()
+    return { pass, path: `/api/v1/${segment(owner ?? user)}` }
+  }
+
+  /** The rows of an owner, by default of whoever is signed in. */
+  function rowsOf(owner?: string): OwnerClient & { call: Call } {
+    /**
+     * Sends a request for the rows of whoever is signed in, or only if that is `as`. The path names the user, never `me`:
+     * whoever signs in meanwhile, in whichever tab, the request concerns the same rows or is refused.
+     */
+    function call<Result>(method: HttpMethod, path: string, given?: Given, as?: string): Promise<Result>
+    async function call(method: HttpMethod, path: string, given?: Given, as?: string): Promise<unknown> {
+      const { pass, path: above } = await signed(owner, as)
+      const deliver = (request: Outgoing) => sendSigned(request, pass)
+      try {
+        const data = await exchange(deliver, method, above + path, given)
+        seen.learn(data)
+        return data
+      } catch (error) {
+        if (!(error instanceof ProblemError) || error.type !== 'not_your_path' || owner) throw error
+        own.replaced()
+        throw as === undefined ? error : new OtherUserError()
+      }
+    }
+
+    function method<Name extends HttpMethod>(name: Name): Method<Name>
+    function method(name: HttpMethod): unknown {
+      return (path: string, given?: Given) => call(name, path, given)
+    }
+
+    function list<Path extends ListPath>(
+      path: Path,
+      ...init: Arguments<Operation<Path, 'get'>, 'json'>
+    ): AsyncGenerator<RowIn<Path>, void>
+    function list(path: string, given?: Given): AsyncGenerator<unknown, void> {
+      return pagesOf(call, path, given)
+    }
+
+    /** Opens a socket as whoever is signed in, or only as `as`. */
+    async function dial(as?: string): Promise<Line> {
+      const { pass, path } = await signed(owner, as)
+      if (!pass.token && !cookies) throw new OfflineError('Not signed in')
+      const protocols = ['freehold', ...(pass.token ? [`bearer.${pass.token}`] : [])]
+      const socket = await webSocket(`${origin.replace(/^http/, 'ws')}${path}/events`, protocols)
+      return { socket, renew: async () => Boolean(await credentials.renew(pass)) }
+    }
+
+    function connect(listener: (event: LiveEvent) => void, as?: string): Live {
+      const connection = live(
+        () => dial(as),
+        (event) => {
+          if (event.type === 'changed') reached(event.bookmark)
+          listener(event)
+        },
+      )
+      connections.add(connection)
+      return {
+        ...connection,
+        close() {
+          connections.delete(connection)
+          connection.close()
+        },
+      }
+    }
+
+    return {
+      call,
+      get: method('get'),
+      post: method('post'),
+      put: method('put'),
+      patch: method('patch'),
+      delete: method('delete'),
+      list,
+      events: (listener) => connect(listener).close,
+      sync: async (options = {}) => {
+        const user = options.user ?? (await credentials.pass()).user ?? (await own.id())
+        const name = `freehold:${origin}:${owner ?? 'me'}:${user}`
+        // A page that keeps no copy does not load what keeps one.
+        const { localCopy } = await import('./sync.ts')
+        return localCopy({
+          call: (verb, path, given) => call(verb, path, given, user),
+          connect: (listener) => connect(listener, user),
+          clock,
+          name,
+          owner: owner ?? user,
+          options,
+        })
+      },
     }
   }
 
-  function method<Name extends HttpMethod>(name: Name): Method<Name>
-  function method(name: HttpMethod): unknown {
-    return (path: string, given?: Given) => call(name, path, given)
-  }
-
-  function list<Path extends ListPath>(
-    path: Path,
-    ...init: Arguments<Operation<Path, 'get'>, 'json'>
-  ): AsyncGenerator<RowIn<Path>, void>
-  function list(path: string, given?: Given): AsyncGenerator<unknown, void> {
-    return pagesOf(call, path, given)
-  }
-
+  const { call, ...rows } = rowsOf(userId)
   return {
     ...own,
-    get: method('get'),
-    post: method('post'),
-    put: method('put'),
-    patch: method('patch'),
-    delete: method('delete'),
-    list,
+    ...rows,
+    logout(options) {
+      // Not one hint more, whether or not the server can be told.
+      for (const each of connections) each.end()
+      return own.logout(options)
+    },
     async erase() {
       await call('delete', '')
       if (!userId) await own.forget()
     },
-    sync: async (options = {}) => {
-      const user = options.user ?? (await credentials.pass()).user ?? (await own.id())
-      // Admins may keep a copy of another user's rows.
-      const name = `freehold:${origin}:${userId ?? 'me'}:${user}`
-      // A page that keeps no copy does not load what keeps one.
-      const { localCopy } = await import('./sync.ts')
-      return localCopy(
-        (verb, path, given) => call(verb, path, given, user),
-        clock,
-        name,
-        userId ?? user,
-        options,
-      )
+    owner(id) {
+      const { call: _, ...rowsOfOwner } = rowsOf(id)
+      return rowsOfOwner
     },
   }
 }

@@ -172,6 +172,8 @@ export function newRows() {
     },
     waiting: (collection: Collection, id: string) => waiting.get(placeOf({ collection, id })) ?? NONE,
     parentOf,
+    /** The row of a record, as the server has it. */
+    entry: (key: string) => server.get(key.slice(4)),
     /** The waiting change of a record. */
     change: (key: string) => outbox.get(key),
     /** The keys of all records. */

@@ -1,3 +1,5 @@
+import type { Socket } from './live.ts'
+
 /** Where things are kept: `localStorage`, `sessionStorage`, or anything with these three over IndexedDB or a file. */
 export interface KeyValueStorage {
   getItem(key: string): string | null | Promise<string | null>
@@ -8,15 +10,18 @@ export interface KeyValueStorage {
 /** What a browser has and another runtime may not. */
 interface Platform {
   location?: { origin: string }
+  document?: { visibilityState: string }
   navigator?: { userAgent?: string; locks?: Locks }
   BroadcastChannel?: new (name: string) => Channel
   indexedDB?: object
   localStorage?: KeyValueStorage
+  WebSocket?: new (url: string, protocols: string[]) => Socket
   addEventListener?(type: string, listener: () => void): void
   removeEventListener?(type: string, listener: () => void): void
 }
 interface Locks {
   request<Result>(name: string, run: () => Promise<Result>): Promise<Result>
+  request<Result>(name: string, options: { signal: AbortSignal }, run: () => Promise<Result>): Promise<Result>
 }
 /** What tells the other tabs. */
 export interface Channel {

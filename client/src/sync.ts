@@ -1,6 +1,8 @@
 import type { Clock } from './clock.ts'
 import type { Collections } from './collections.ts'
 import { indexedDbStore } from './indexed-db.ts'
+import { keepUp, type Upkeep, type Word } from './keep-up.ts'
+import type { Live, LiveEvent } from './live.ts'
 import { recordsOf } from './migrate.ts'
 import {
   fold,
@@ -78,7 +80,10 @@ export interface LocalCopy {
   restore(collection: Collection, id: string): Promise<void>
   /** Sends what waits, then fetches what changed. Throws what stopped it; what was not sent still waits. */
   sync(): Promise<void>
-  /** Keeps in step: syncs now, after each local write, when the network is back, and every `interval` ms (5000). */
+  /**
+   * Keeps in step: syncs now, hears of changes at once, sends each local write, and asks when the page is looked at, when
+   * the network is back and every five minutes; or every `interval` ms (5000) while nothing can be heard.
+   */
   start(interval?: number): void
   stop(): void
   /**
@@ -95,6 +100,8 @@ export interface LocalCopy {
   /** Queues a refused change again, by its key, on top of what the server has now; `data` replaces fields of it. */
   applyAgain(key: string, data?: object): Promise<void>
   readonly status: Status
+  /** Whether changes elsewhere are heard of at once, by this tab or another. */
+  readonly live: boolean
   /** How many rows a sync that has not ended yet has fetched; undefined when there is none. */
   readonly fetched: number | undefined
   /** When the copy last knew everything, in milliseconds since 1970. */
@@ -112,28 +119,39 @@ interface ChangesPage {
 }
 
 /** What the tabs tell each other. */
-type Message = readonly StoredRecord[] | 'cleared'
+type Message = readonly StoredRecord[] | 'cleared' | Word
+
+/** What a copy is made of. */
+export interface Sources {
+  /** Throws `OtherUserError` for anybody but the user whose copy it is, as `connect` does not connect. */
+  call: Call
+  connect: (listener: (event: LiveEvent) => void) => Live
+  clock: Clock
+  /** What it is kept under. */
+  name: string
+  /** Whose rows they are. */
+  owner: string
+  options: SyncOptions
+}
 
 /** How many changes a page asks for. */
 const PAGE = 500
 /** How often a cursor is stored though nothing has changed, in milliseconds: it moves when the trash is emptied. */
 const CURSOR_EVERY = 60_000
 
-/** Opens the copy of a user's rows that is kept under `name`, or a new one. `call` throws `OtherUserError` for anybody else. */
-export async function localCopy(
-  call: Call,
-  clock: Clock,
-  name: string,
-  user: string,
-  { storage, onConflict }: SyncOptions,
-): Promise<LocalCopy> {
+/** Opens the copy of an owner's rows that is kept under `name`, or a new one. */
+export async function localCopy({ call, connect, clock, name, owner, options }: Sources): Promise<LocalCopy> {
+  const { storage, onConflict } = options
   const syncing = mutex(`${name}:sync`)
   const all = newRows()
   const store = storeOf(storage, clock)
+  // What is in memory is this tab's own.
+  const isShared = Boolean(storage ?? platform.indexedDB)
   const listeners = new Set<{ listener: () => void; collection: Collection | undefined }>()
   let failure: unknown
   let running: Promise<void> | undefined
-  let timer: ReturnType<typeof setInterval> | undefined
+  let isWhole = false
+  let upkeep: Upkeep | undefined
   let channel: Channel | undefined
   let fetched: number | undefined
   let lastSyncedAt: number | undefined
@@ -141,6 +159,9 @@ export async function localCopy(
   let cleared = false
   let pending: readonly Change[] | undefined
   let refused: readonly Conflict[] | undefined
+  /** The newest revision of each collection that was fetched, and those that came otherwise since. */
+  const fetchedTo = new Map<string, number>()
+  const recognized = new Set<string>()
 
   // ── What is kept ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,6 +176,7 @@ export async function localCopy(
       throw unstored(error)
     }
     tellTabs(records)
+    recognize(records)
   }
 
   /** A storage that is full or forbidden ends the syncing: it would fetch the same again and again. */
@@ -178,9 +200,42 @@ export async function localCopy(
     channel?.postMessage(message)
   }
 
-  function hear(message: unknown): void {
+  function hear(message: Message): void {
     if (message === 'cleared') void clear()
-    else if (Array.isArray(message)) show(message)
+    else if (isRecords(message)) {
+      show(message)
+      recognize(message)
+    } else upkeep?.hear(message)
+  }
+
+  /** Remembers which revisions are here: a hint of one is an echo. */
+  function recognize(records: readonly StoredRecord[]): void {
+    for (const [key] of records) {
+      const entry = key.startsWith('row/') && all.entry(key)
+      if (entry) recognized.add(`${entry.collection} ${entry.revision}`)
+    }
+  }
+
+  /**
+   * Whether a hint tells of something that is not here. Each echo is dropped once: a second hint of the same revision
+   * stands for an earlier write, which was announced after it.
+   */
+  function isNews(revisions: object): boolean {
+    const news = Object.entries(revisions).filter(
+      ([collection, revision]) =>
+        !((fetchedTo.get(collection) ?? 0) >= revision || recognized.delete(`${collection} ${revision}`)),
+    )
+    return news.length > 0
+  }
+
+  /** Takes in the revisions of a hint; those of its own writes may come before their answers. */
+  async function hint(revisions: object): Promise<void> {
+    if (running) {
+      await running.catch(ignore)
+      // Others may have waited for the same, and gone on first.
+      return hint(revisions)
+    }
+    if (isNews(revisions)) kick()
   }
 
   function show(records: readonly StoredRecord[]): void {
@@ -254,7 +309,7 @@ export async function localCopy(
     const before: StoredRecord[] = instead ? [[changeKey(instead), undefined]] : []
     const undo: StoredRecord[] = instead ? [[changeKey(instead), instead]] : []
     await keep([...before, [changeKey(change), change]], [...undo, removed(changeKey(change))])
-    if (timer !== undefined) kick()
+    if (upkeep) kick(false)
   }
 
   // ── What is sent ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -345,12 +400,16 @@ export async function localCopy(
       cursor = page.cursor
       more = page.has_more
       fetched = (fetched ?? 0) + page.changes.length
+      for (const { collection, revision } of page.changes) {
+        fetchedTo.set(collection, Math.max(revision, fetchedTo.get(collection) ?? 0))
+      }
       if (!more) at = clock.now()
       anew?.push(...page.changes)
       if (anew && more) tell()
       else await takeIn(anew ?? page.changes, { cursor, at }, anew !== undefined)
     }
     lastSyncedAt = at
+    recognized.clear()
   }
 
   async function takeIn(changes: readonly Entry[], progress: Progress, isAll: boolean): Promise<void> {
@@ -371,11 +430,18 @@ export async function localCopy(
   }
 
   function sync(): Promise<void> {
-    running ??= syncing(async () => {
+    return running && !isWhole ? running.catch(ignore).then(sync) : run(true)
+  }
+
+  /** Sends what waits and, on the whole, fetches what changed. */
+  function run(whole: boolean): Promise<void> {
+    if (running) return running
+    isWhole = whole
+    running = syncing(async () => {
       if (cleared) return
       await catchUp()
       await push()
-      await pull()
+      if (whole) await pull()
     })
       .then(ignore, (error: unknown) => error)
       .then(ended)
@@ -390,6 +456,7 @@ export async function localCopy(
     const after = [statusNow(), failure]
     if (before.some((value, at) => value !== after[at])) tell()
     if (error) throw error
+    upkeep?.synced()
   }
 
   function statusNow(): Status {
@@ -398,9 +465,13 @@ export async function localCopy(
     return all.progress?.at === undefined ? 'first-sync' : 'ready'
   }
 
-  /** Syncs once more, after a sync that may have missed the latest change. */
-  function kick(): void {
-    Promise.resolve(running).catch(ignore).then(sync).catch(ignore)
+  /** Syncs once more, after a sync that may have missed the latest change. What is written here needs no fetching while others are heard. */
+  function kick(whole = true): void {
+    const isEnough = !whole && upkeep?.isLive && all.progress?.at !== undefined
+    Promise.resolve(running)
+      .catch(ignore)
+      .then(() => (isEnough ? run(false) : sync()))
+      .catch(ignore)
   }
 
   async function clear(): Promise<void> {
@@ -414,10 +485,10 @@ export async function localCopy(
   }
 
   function listen(): void {
-    // What is in memory is this tab's own.
-    if (channel || !(storage || platform.indexedDB)) return
+    if (channel || !isShared) return
     channel = platform.BroadcastChannel && new platform.BroadcastChannel(name)
-    channel?.addEventListener('message', ({ data }) => hear(data))
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as another tab of this version told it
+    channel?.addEventListener('message', ({ data }) => hear(data as Message))
     channel?.unref?.()
   }
 
@@ -428,11 +499,10 @@ export async function localCopy(
   }
 
   function release(): void {
-    clearInterval(timer)
-    timer = undefined
+    upkeep?.stop()
+    upkeep = undefined
     channel?.close()
     channel = undefined
-    platform.removeEventListener?.('online', kick)
   }
 
   function refusedOf(key: string): Change | undefined {
@@ -474,7 +544,7 @@ export async function localCopy(
       const { id = clock.id() } = data
       const created_at = new Date(clock.now()).toISOString()
       // The API leaves out what is read-only.
-      const fields = { user_id: user, created_at, updated_at: created_at }
+      const fields = { user_id: owner, created_at, updated_at: created_at }
       await queue('create', collection, id, { ...data, ...fields, id })
       return id
     },
@@ -487,9 +557,16 @@ export async function localCopy(
       release()
       halted = false
       failure = undefined
-      timer = setInterval(kick, interval)
-      platform.addEventListener?.('online', kick)
       listen()
+      upkeep = keepUp({
+        interval,
+        lock: isShared ? `${name}:live` : undefined,
+        connect,
+        sync: kick,
+        hint: (revisions) => void hint(revisions),
+        tellTabs,
+        changed: tell,
+      })
       kick()
     },
     stop,
@@ -521,6 +598,9 @@ export async function localCopy(
     },
     get status() {
       return statusNow()
+    },
+    get live() {
+      return upkeep?.isLive ?? false
     },
     get fetched() {
       return fetched
@@ -567,6 +647,10 @@ function storeOf(storage: SyncOptions['storage'], clock: Clock): CopyStore {
   if (isInBrowser(storage)) return indexedDbStore()
   if (!storage) return memoryStore()
   return 'load' in storage ? storage : keyValueStore(storage, (text) => recordsOf(text, clock))
+}
+
+function isRecords(message: Message): message is readonly StoredRecord[] {
+  return Array.isArray(message)
 }
 
 function removed(key: string): StoredRecord {

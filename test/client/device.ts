@@ -1,5 +1,6 @@
+import { expect, onTestFinished } from 'vitest'
 import type { Conflict, LocalCopy, SyncOptions } from '../../client/src/index.ts'
-import { newClient, type FaultOf } from './network.ts'
+import { lines, newClient, type FaultOf } from './network.ts'
 
 /** A device of a user with a copy that has not synced yet, and the switch of its network. */
 export async function newDevice(id?: string, options: SyncOptions = {}, faultOf?: FaultOf) {
@@ -11,6 +12,24 @@ export async function newDevice(id?: string, options: SyncOptions = {}, faultOf?
   )
   const copy = await client.sync({ onConflict: (conflict) => conflicts.push(conflict), ...options })
   return { air, client, user, sent, copy, conflicts }
+}
+
+/**
+ * A device that hears at once what is written, and asks by itself only when it connects: it is started, and connected.
+ * `passes` says which messages its line lets through.
+ */
+export async function newLiveDevice(id?: string, passes?: (message: string) => boolean) {
+  const line = lines(passes)
+  const { client, user, sent } = await newClient(undefined, {
+    ...(id !== undefined && { id }),
+    webSocket: line.webSocket,
+  })
+  const copy = await client.sync()
+  onTestFinished(() => copy.stop())
+  copy.start(1e9)
+  await expect.poll(() => copy.live).toBe(true)
+  await copy.sync()
+  return { client, user, sent, copy, line }
 }
 
 /** The titles of a copy's tasks, newest first. */

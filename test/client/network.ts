@@ -1,5 +1,5 @@
 import { exports } from 'cloudflare:workers'
-import { createClient, type ClientOptions, type Fetch } from '../../client/src/index.ts'
+import { createClient, type ClientOptions, type Fetch, type Socket } from '../../client/src/index.ts'
 import { newUser, tokenFor } from '../client.ts'
 
 /** What can happen on the way: the request never arrives, its answer never comes back, or somebody else answers. */
@@ -23,6 +23,55 @@ export function network(faultOf: FaultOf = () => undefined) {
   return { sent, fetch }
 }
 
+/** Live lines to the deployed Worker: `passes` says which messages get through, `cut` ends all that are open. */
+export function lines(passes: (message: string) => boolean = () => true) {
+  const open = new Set<() => void>()
+  async function webSocket(url: string, protocols: string[]): Promise<Socket> {
+    const headers = { Upgrade: 'websocket', 'Sec-WebSocket-Protocol': protocols.join(', ') }
+    const request = new Request(url.replace('ws', 'http'), { headers })
+    const { status, webSocket: socket } = await exports.default.fetch(request)
+    if (!socket) throw new TypeError(`refused with ${status}`)
+    const onMessage: ((event: { data: unknown }) => void)[] = []
+    const onClose: ((event: { code: number }) => void)[] = []
+    let isOver = false
+    function end(code: number): void {
+      if (isOver) return
+      isOver = true
+      open.delete(cut)
+      socket?.close()
+      for (const listener of onClose) listener({ code })
+    }
+    const cut = () => end(1006)
+    open.add(cut)
+    socket.addEventListener('message', ({ data }) => {
+      if (!isOver && passes(String(data))) for (const listener of onMessage) listener({ data })
+    })
+    socket.addEventListener('close', ({ code }) => end(code))
+    setTimeout(() => socket.accept())
+    return {
+      addEventListener(
+        type: 'message' | 'close',
+        listener: (event: { data: unknown; code: number }) => void,
+      ) {
+        if (type === 'message') onMessage.push((event) => listener({ ...event, code: 0 }))
+        else onClose.push((event) => listener({ ...event, data: '' }))
+      },
+      send: (text) => socket.send(text),
+      close: () => end(1000),
+    }
+  }
+  return {
+    webSocket,
+    get open() {
+      return open.size
+    },
+    cut: () => [...open].forEach((end) => end()),
+  }
+}
+
+/** Where no WebSocket gets through. */
+const noLine = () => Promise.reject(new TypeError('blocked'))
+
 /** A client of a user of its own, over a {@link network}. */
 export async function newClient(faultOf?: FaultOf, options: ClientOptions & { id?: string } = {}) {
   const { id = `user-${crypto.randomUUID()}`, ...rest } = options
@@ -32,6 +81,13 @@ export async function newClient(faultOf?: FaultOf, options: ClientOptions & { id
   return {
     user,
     sent,
-    client: createClient({ baseUrl: 'https://api.test', token, backoff: 1, fetch, ...rest }),
+    client: createClient({
+      baseUrl: 'https://api.test',
+      token,
+      backoff: 1,
+      fetch,
+      webSocket: noLine,
+      ...rest,
+    }),
   }
 }
