@@ -1,14 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { v7 as uuidv7 } from 'uuid'
-import { getPlatformProxy } from 'wrangler'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import { declarationsOf } from '../scripts/declarations.ts'
 import { LIVE_USERS, liveCosts } from './live-costs.ts'
-import { migrationFiles, statementsOf } from '../scripts/migrations.ts'
+import { applyMigrations, withLocalDatabase } from '../scripts/local-database.ts'
 
 // The ledger of costs: what every operation takes of D1, from D1's own `meta`, beside the least it could take.
 // `npm run costs` writes docs/costs.md; another path may follow, so that the gate can compare.
@@ -47,21 +45,14 @@ interface Entry {
 /** What the batches since the last request were. */
 const seen = { roundTrips: 0, statements: 0, aborted: false }
 
-const persist = mkdtempSync(join(tmpdir(), 'freehold-costs-'))
-const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({ persist: { path: persist } })
-try {
-  for (const file of migrationFiles('migrations')) {
-    await env.DB.batch(statementsOf('migrations', file).map((statement) => env.DB.prepare(statement)))
-  }
-  await fill()
-  writeFileSync(target, document(await ledger()))
-} finally {
-  await dispose()
-  rmSync(persist, { recursive: true })
-}
+await withLocalDatabase(async (database) => {
+  await applyMigrations(database, 'migrations')
+  await fill(database)
+  writeFileSync(target, document(await ledger(database)))
+})
 
 /** Fills the user's partition: projects, tasks of which every tenth is `high`, and comments under the first of them. */
-async function fill(): Promise<void> {
+async function fill(database: D1Database): Promise<void> {
   const rest = `?1, i, '2026-11-20T00:00:00.000Z', '2026-11-20T00:00:00.000Z' FROM n`
   const restColumns = 'user_id, revision, created_at, updated_at'
   const id = `printf('${FIRST_ID.slice(0, -12)}%012x', i)`
@@ -72,19 +63,19 @@ async function fill(): Promise<void> {
     `comments (id, task_id, body, ${restColumns}) SELECT ${id}, '${FIRST_ID}', 'Comment ' || i, ${rest}`,
   ]
   const numbers = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)'
-  await env.DB.batch(
-    statements.map((insert) => env.DB.prepare(`${numbers} INSERT INTO ${insert}`).bind(USER, ROWS)),
+  await database.batch(
+    statements.map((insert) => database.prepare(`${numbers} INSERT INTO ${insert}`).bind(USER, ROWS)),
   )
 }
 
-async function ledger(): Promise<Entry[]> {
+async function ledger(database: D1Database): Promise<Entry[]> {
   const app = createApp(resources, verbs)
   const token = await new SignJWT({ sub: USER })
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(SECRET))
   const settings = { JWT_SECRET: SECRET, ENVIRONMENT: 'development', RATE_LIMITS: 'off' }
-  const bindings = { ...settings, DB: counted(env.DB) }
+  const bindings = { ...settings, DB: counted(database) }
   const entries: Entry[] = []
 
   async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {

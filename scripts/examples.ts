@@ -1,17 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SignJWT } from 'jose'
 import { v7 as uuidv7 } from 'uuid'
-import { getPlatformProxy } from 'wrangler'
 import * as z from 'zod'
 import { createApp } from '../src/app.ts'
 import { decodeOpaque, encodeOpaque } from '../src/engine/cursor.ts'
 import { problemTypes } from '../src/problems.ts'
 import { declarationsOf } from './declarations.ts'
 import { exampleFile, root } from './project.ts'
-import { migrationFiles, statementsOf } from './migrations.ts'
+import { applyMigrations, withLocalDatabase } from './local-database.ts'
 import { openApiFor } from '../openapi/document.ts'
 import { newMailbox } from '../openapi/mailbox.ts'
 import { driverFor, type Deployment, type Exchange } from '../openapi/drive.ts'
@@ -50,32 +48,24 @@ globalThis.fetch = async (input, init) => {
   return provider.isAt(new URL(request.url)) ? provider.serve(request) : realFetch(request)
 }
 
-const persist = mkdtempSync(join(tmpdir(), 'freehold-examples-'))
-const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({ persist: { path: persist } })
-try {
-  const files = migrationFiles('migrations')
-  for (const file of files) {
-    await env.DB.batch(statementsOf('migrations', file).map((statement) => env.DB.prepare(statement)))
-  }
+await withLocalDatabase(async (database) => {
+  const files = await applyMigrations(database, 'migrations')
   // As wrangler keeps the account of them.
-  await env.DB.exec('CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT)')
-  await env.DB.batch(
-    files.map((file) => env.DB.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(file)),
+  await database.exec('CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT)')
+  await database.batch(
+    files.map((file) => database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(file)),
   )
-  writeFileSync(target, `${JSON.stringify(await record(), null, 2)}\n`)
-} finally {
-  await dispose()
-  rmSync(persist, { recursive: true })
-}
+  writeFileSync(target, `${JSON.stringify(await record(database), null, 2)}\n`)
+})
 
-async function record(): Promise<Examples> {
+async function record(database: D1Database): Promise<Examples> {
   const document = openApiFor(resources, verbs)
   const app = createApp(resources, verbs)
   const mailbox = newMailbox()
   const bindings = {
     ...WAYS_IN,
     EMAIL: mailbox.EMAIL,
-    DB: env.DB,
+    DB: database,
     JWT_SECRET: SECRET,
     ENVIRONMENT: 'development',
     // So that answers show the bookmark that they can carry.

@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { getPlatformProxy } from 'wrangler'
+import { withLocalDatabase } from './local-database.ts'
 import { migrationFiles, statementsOf } from './migrations.ts'
 
 /** How many rows each table had before a migration and has after it. */
@@ -14,45 +11,28 @@ export interface Replay {
 
 const USERS = ['alice', 'bob']
 const ROWS = 3
-const CONFIG = `compatibility_date = "2026-10-01"
-[[d1_databases]]
-binding = "DB"
-database_name = "replay"
-database_id = "00000000-0000-0000-0000-000000000000"
-`
 
 /**
  * Applies every migration of `folder` to a new local D1, with rows in every table before each one, and says where the
  * number of rows changed. Throws D1's error when one cannot be applied.
  */
 export async function replay(folder: string): Promise<Replay[]> {
-  const persist = mkdtempSync(join(tmpdir(), 'freehold-replay-'))
-  // Of the project's bindings only its database: wrangler would warn about those that need the Worker.
-  const configPath = join(persist, 'wrangler.toml')
-  writeFileSync(configPath, CONFIG)
-  const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({
-    configPath,
-    persist: { path: persist },
-  })
-  const changes: Replay[] = []
-  try {
+  return withLocalDatabase(async (database) => {
+    const changes: Replay[] = []
     for (const file of migrationFiles(folder)) {
-      await seed(env.DB)
-      const before = await counts(env.DB)
+      await seed(database)
+      const before = await counts(database)
       const statements = statementsOf(folder, file)
-      await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)))
-      const after = await counts(env.DB)
+      await database.batch(statements.map((statement) => database.prepare(statement)))
+      const after = await counts(database)
       const renamed = renamesIn(statements)
       for (const [table, count] of before) {
         const left = after.get(renamed.get(table) ?? table) ?? 0
         if (left !== count) changes.push({ file, table, before: count, after: left })
       }
     }
-  } finally {
-    await dispose()
-    rmSync(persist, { recursive: true })
-  }
-  return changes
+    return changes
+  })
 }
 
 /** The tables that go on under another name; not those that are a rebuilt table on its way. */
