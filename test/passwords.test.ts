@@ -121,4 +121,13 @@ describe('a new password', () => {
     expect(common.filter((password) => codesOf(password).length !== 1)).toEqual([])
     expect(codesOf('PassWord1')).toEqual(['too_common'])
   })
+
+  test.each(['11121987', 'Summer2026', 'Freehold!', 'password2020', 'freehold-2026'])(
+    'is not little more than a year or the name of the service: %s',
+    (password) => expect(codesOf(password)).toEqual(['too_guessable']),
+  )
+
+  test('may hold a year beside enough of its own', () => {
+    expect(codesOf('1987 was correct horse')).toEqual([])
+  })
 })

@@ -90,12 +90,19 @@ const DATE_TIME =
   /^(\d{4}-\d\d-\d\d)t([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(z|[+-]([01]\d|2[0-3]):[0-5]\d)$/i
 
 function parseMoment(value: string): string | undefined {
-  if (z.regexes.date.test(value)) return value
+  if (isDate(value)) return value
   const [, date = ''] = DATE_TIME.exec(value) ?? []
-  if (!z.regexes.date.test(date)) return undefined
+  if (!isDate(date)) return undefined
   const utc = new Date(value.toUpperCase()).toISOString()
   // An offset can carry the first and last hours of the four-digit years out of them.
   return utc.length === 24 ? utc : undefined
+}
+
+/** Whether it is a day of the calendar: `Date` makes the first of March of a thirtieth of February. */
+function isDate(value: string): boolean {
+  if (!/^\d{4}-\d\d-\d\d$/.test(value)) return false
+  const day = new Date(`${value}T00:00:00Z`)
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value)
 }
 
 /** How many code points (not UTF-16 units) a string has. */
