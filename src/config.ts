@@ -147,7 +147,10 @@ export interface Config extends Readonly<z.output<Schema>> {
   signingKey: OwnKey | Uint8Array<ArrayBuffer> | undefined
   /** Who else signs users in. */
   providers: readonly ConfiguredProvider[]
-  /** The `iss` of the tokens that this deployment signs: OWN_ISSUER, or JWT_ISSUER where that is not somebody else's. */
+  /**
+   * The `iss` of the tokens that this deployment signs: OWN_ISSUER, or JWT_ISSUER where that does not name the identity
+   * provider.
+   */
   ownIssuer: string
   /** Whether accounts are kept here: not switched off, and there is a key to sign with. */
   accounts: boolean

@@ -15,7 +15,7 @@ export interface Identity {
 /** What a user may do: an `admin` may use any user's paths. */
 export type Role = 'user' | 'admin'
 
-/** The role that a claim or a column says; whatever is not `admin` is a user. */
+/** The role that a claim or a column says; everything but `admin` is a user. */
 export function roleOf(value: unknown): Role {
   return value === 'admin' ? value : 'user'
 }

@@ -33,7 +33,7 @@ export interface OwnKey {
   /** The name of the setting that holds it. */
   setting: string
   alg: 'EdDSA' | 'ES256'
-  /** The name it came with; its thumbprint is used when there is none. */
+  /** Its `kid`; without one, its thumbprint is used. */
   kid: string | undefined
   /** Its public half, and nothing else. */
   public: { kty: string; crv: string; x: string; y?: string }

@@ -24,7 +24,7 @@ export const activityStatement =
     WHERE user_id = ${slot(OWNER)} AND id < ${slot('after')} AND at > ${daysAgo(KEPT)}
     ORDER BY id DESC LIMIT ${slot('limit')}`)
 
-/** How many events one run of the cron trigger deletes; the next run goes on. */
+/** How many events one step of the purge deletes. */
 const PURGED = 10_000
 
 /** Deletes the events of every user that are too old. */

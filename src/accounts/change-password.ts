@@ -20,9 +20,9 @@ import { inTurn } from './turns.ts'
 import { hashStatement, rehashStatement, unchangedAssertion } from './users.ts'
 
 /**
- * `PUT /password`: sets a new password for who knows the current one, ends every other session and every change of address
- * under way in the same batch, and gives this one new tokens (204 for a token without a session). Throws `invalid_credentials`, `invalid_body`,
- * `no_account`, `rate_limited`, `busy`.
+ * `PUT /password`: sets a new password if the current one is right, ends every other session and every change of address
+ * under way in the same batch, and gives this one new tokens (204 for a token without a session). Throws
+ * `invalid_credentials`, `invalid_body`, `no_account`, `rate_limited`, `busy`.
  */
 export async function changePassword(
   c: Context<App>,

@@ -167,7 +167,7 @@ emailRoutes.put(
         throw new Problem('invalid_credentials')
       }
     }
-    // Whoever knows the password has just shown who it is.
+    // The password that came with the request is proof enough.
     const recent = current_password === undefined ? recentLoginGuard(c) : undefined
     const { secret, hash } = await newSecret()
     const results = await database.batch([

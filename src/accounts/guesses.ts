@@ -26,8 +26,9 @@ const LONGEST_WAIT = 900
 const FORGOTTEN = 24 * 60 * 60
 
 /**
- * Wrong passwords of one account from one client address, so that nobody's guesses lock out the owner elsewhere. Whatever
- * an account leaves in the database, an e-mail without one leaves too, under a digest.
+ * Wrong passwords of one account from one client address, so that guesses from one address never lock out the owner at
+ * another. An e-mail without an account leaves the same rows, under a digest, so that the database does not tell which
+ * e-mails have one.
  */
 export interface Guesser {
   /** Before the password is verified: a query for what {@link refuseBlocked} refuses. */
@@ -38,7 +39,7 @@ export interface Guesser {
   forgiven: BoundStatement
 }
 
-/** Whoever logs in with this normalised e-mail. */
+/** A caller who logs in with this normalised e-mail. */
 export async function guesserByEmail(c: Context<App>, email: string): Promise<Guesser> {
   return guesser(c, byEmail, {
     email,
@@ -103,7 +104,7 @@ function guesser(
   }
 }
 
-/** How many counts one run of the cron trigger deletes; the next run goes on. */
+/** How many counts one step of the purge deletes. */
 const PURGED = 10_000
 
 /** Deletes the counts that have ended. */

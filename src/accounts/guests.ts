@@ -19,7 +19,7 @@ const DAY = 24 * 60 * 60
 const AWAY = 30
 /** A guest's session is the only way back, so it lives for as long as it is used, up to what a browser keeps a cookie for. */
 const LIFETIME = { ttl: 400 * DAY, idle: AWAY * DAY }
-/** How many guests one run of the cron trigger erases; the next run goes on. */
+/** How many guests one step of the purge erases. */
 const PURGED = 100
 
 const newGuestStatement = compileOwned(
@@ -43,7 +43,7 @@ export async function newGuest(c: Context<App>, cookies: boolean): Promise<Respo
   return session.answer('user', 201)
 }
 
-/** Only where anybody may try without signing up: throws `not_found` elsewhere. */
+/** Lets requests through where GUESTS is on; throws `not_found` elsewhere. */
 export const requireGuests = createMiddleware<App>(async function requireGuests(c, next) {
   if (!readConfig(c.env).GUESTS) throw new Problem('not_found')
   await next()
@@ -75,13 +75,13 @@ const settleStatement = compileOwned(
     ends_at = min(ends_at, ${inSeconds('idle')}) WHERE user_id = ${slot(OWNER)} AND idle_ttl IS NOT NULL`,
 )
 
-/** Lets the sessions of somebody who was a guest live as long as anybody's: they have another way in now. */
+/** Gives the sessions of a former guest the usual lifetime: the account has another way in now. */
 export function settle(c: Context<App>, userId: string): BoundStatement {
   const { SESSION_TTL: ttl, SESSION_IDLE_TTL: idle } = readConfig(c.env)
   return bind(settleStatement, { [OWNER]: userId, ttl, idle })
 }
 
-/** Without any way in but a session, and without one that lives; not younger than somebody may stay away. */
+/** Accounts whose only way in was a session, which has ended, and that are older than a guest may stay away. */
 const isGone = sql`email IS NULL AND password_hash IS NULL AND updated_at <= ${daysAgo(AWAY)}
   AND NOT EXISTS (SELECT 1 FROM ${passkeys} WHERE user_id = ${users.id})
   AND NOT EXISTS (SELECT 1 FROM ${identities} WHERE user_id = ${users.id})

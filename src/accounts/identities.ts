@@ -25,25 +25,28 @@ const isKnown = sql`EXISTS (SELECT 1 FROM ${identities} WHERE ${isThis})`
 const INTO = sql`INSERT INTO ${identities} (user_id, id, issuer, subject, provider, label, created_at)`
 const NEW = sql`${slot('id')}, ${slot('issuer')}, ${slot('subject')}, ${slot('provider')}, ${slot('label')}, ${NOW}`
 
-/** Adds an identity to the owner's account, if there is that account and nobody has the identity. */
+/** Adds an identity to the owner's account, if that account exists and no account has the identity. */
 export const addIdentityStatement = compileOwned(
   sql`${INTO} SELECT id, ${NEW} FROM ${users} WHERE id = ${slot(OWNER)} AND NOT ${isKnown}`,
 )
 
-/** Adds an identity to the account that has proved the placeholder `email`, unless somebody has the identity. */
+/** Adds an identity to the account that has proved the placeholder `email`, unless an account has the identity already. */
 export const joinByEmailStatement = compileUnscoped(
   sql`${INTO} SELECT id, ${NEW} FROM ${users}
     WHERE email = ${slot('email')} AND email_verified_at IS NOT NULL AND NOT ${isKnown}`,
 )
 
-/** Makes the account `owner` with the placeholder `email`, unless somebody has that or the identity. */
+/** Makes the account `owner` with the placeholder `email`, unless an account has either already. */
 export const newAccountStatement = compileOwned(
   sql`INSERT INTO ${users} (id, email, email_verified_at, role, created_at, updated_at)
     SELECT ${slot(OWNER)}, ${slot('email')}, ${NOW}, 'user', ${NOW}, ${NOW}
     WHERE NOT ${isKnown} AND NOT EXISTS (SELECT 1 FROM ${users} WHERE email = ${slot('email')})`,
 )
 
-/** Gives the owner, who has none, the placeholder `email`, if they have just got the identity `id` and nobody has that. */
+/**
+ * Gives the owner, who has none, the placeholder `email`, if the identity `id` was just added to it and no other account
+ * has that e-mail.
+ */
 export const takeEmailStatement = compileOwned(
   sql`UPDATE ${users} SET email = ${slot('email')}, email_verified_at = ${NOW}, updated_at = ${NOW}
     WHERE id = ${slot(OWNER)} AND email IS NULL AND ${slot('email')} IS NOT NULL

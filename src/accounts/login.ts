@@ -36,7 +36,7 @@ export async function login(
 ): Promise<Response> {
   await noteAccount(c, email)
   await limitAccountHere(c, 'login', email)
-  // Whatever is refused, its cost would tell whether there is such an account.
+  // Omitted for every refused login: the cost would reveal whether the account exists.
   c.set('hidesCost', true)
   return start(c, email, password, cookies)
 }
@@ -68,7 +68,7 @@ async function start(c: Context<App>, email: string, password: string, cookies: 
       ...(rehashed ? [bind(rehashStatement, { [OWNER]: id, hash: rehashed })] : []),
     ])
   } catch (error) {
-    // The address is the one that has to be proved, so a mail goes there when the last one can no longer be used.
+    // This address still has to be verified, so another mail is sent once the token of the last one has expired.
     if (error instanceof Problem && error.type === 'email_unverified') {
       await sendVerification(c, id, true)
       c.set('hidesCost', false)

@@ -13,8 +13,8 @@ import { decodeRefreshToken } from './refresh-token.ts'
 import { end } from './sessions.ts'
 
 /**
- * Authenticates a logout that carries an access token; one with a refresh token needs none, which may have expired. A
- * refresh cookie that is none, though, must not keep the access cookie from ending its session.
+ * Authenticates a logout by its access token. One that carries a refresh token needs no access token, which may have
+ * expired by then; a malformed refresh cookie does not count, so that the access cookie still ends its session.
  */
 export const authenticateLogout = createMiddleware<App>(async function authenticateLogout(c, next) {
   const header = c.req.header('Authorization') !== undefined
@@ -26,9 +26,9 @@ export const authenticateLogout = createMiddleware<App>(async function authentic
 })
 
 /**
- * `POST /logout`: ends the session of the access token, or of the refresh token in the body or, when that is none, in the
- * cookie; with `all` every session of that user. A refresh token of no session is as good as logged out. Throws
- * `missing_credentials`, `session_ended`, `foreign_origin`.
+ * `POST /logout`: ends the session of the access token, or of the refresh token in the body or, when that is malformed,
+ * in the cookie; with `all` every session of that user. A refresh token whose session has ended already succeeds too.
+ * Throws `missing_credentials`, `session_ended`, `foreign_origin`.
  */
 export async function logout(
   c: Context<App>,

@@ -12,14 +12,14 @@ import { accountOf, accountStatement } from './users.ts'
 import type { AuthenticationResponse } from './webauthn/bodies.ts'
 import { verifyAssertion } from './webauthn/ceremony.ts'
 
-/** `POST /login/passkey/options`: what a browser needs to ask for a passkey. Stores nothing, and asks nobody. */
+/** `POST /login/passkey/options`: what a browser needs to ask for a passkey. It stores nothing and asks no database. */
 export async function passkeyLoginOptions(c: Context<App>): Promise<Response> {
   return c.json(await requestOptions(c))
 }
 
 /**
- * `POST /login/passkey`: starts a session for whoever holds a passkey of an account here; with `?cookie=true` by cookies.
- * Two round trips: the key has to be known before its signature can be verified. Throws `passkey_refused`.
+ * `POST /login/passkey`: starts a session for the holder of a passkey; with `?cookie=true` by cookies. Two round trips:
+ * the key has to be known before its signature can be verified. Throws `passkey_refused`.
  */
 export async function loginByPasskey(
   c: Context<App>,

@@ -59,7 +59,7 @@ export function creationOptions(c: Context<App>, challenge: string, user: Passke
   }
 }
 
-/** The options of a login. Nobody is named: the browser offers the passkeys it has. */
+/** The options of a login. They name no user: the browser offers the passkeys it has. */
 export async function requestOptions(c: Context<App>): Promise<RequestOptions> {
   const challenge = await newChallenge(c, 'passkey login', [])
   const rpId = relyingParty(c)

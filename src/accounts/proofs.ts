@@ -71,7 +71,7 @@ export const askVerifyAgainStatement = compileOwned(sql`${into}
     SELECT 1 FROM ${proofs} WHERE user_id = ${slot(OWNER)} AND purpose = 'verify' AND expires_at > ${NOW})
   ${inPlace} RETURNING email`)
 
-/** A token to give the owner the placeholder `email`, whoever has that now. */
+/** A token to change the e-mail of the owner to the placeholder `email`, even if another account has that now. */
 export const askChangeStatement = compileOwned(sql`${into}
   SELECT id, 'change', ${slot('token')}, ${slot('email')}, ${end} FROM ${users} WHERE id = ${slot(OWNER)} ${inPlace}`)
 
@@ -124,8 +124,8 @@ export const verifiableAssertion = compileOwned(
 const holder = sql`(SELECT id FROM ${users} WHERE email = ${proved} AND id <> ${slot(OWNER)} AND email_verified_at IS NULL)`
 
 /**
- * Takes the address from an account that never proved it: nothing of that account's that could let anybody in is left, nor
- * anything that could get the address back.
+ * Takes the address from an account that never proved it: every way into that account is removed, and everything that
+ * could get the address back.
  */
 export const takeOverStatements = [
   ...[sessions, proofs, guesses, ...factors].map((table) =>

@@ -6,8 +6,8 @@ import { derivedKey } from './derived-key.ts'
 
 /**
  * What a refresh token says: whose it is and of which session, the `family` secret that all tokens of that session share,
- * and the 256-bit `secret` of this one. D1 keeps hashes of the last two. The family is what tells an old token, whose use
- * ends the session, from one that somebody made up, whose use must not.
+ * and the 256-bit `secret` of this one. D1 keeps hashes of the last two. The family secret tells a replayed token, which
+ * ends the session, from a forged one, which must not.
  */
 export interface RefreshToken {
   userId: string
@@ -31,8 +31,8 @@ export function newRefreshToken(userId: string, session: string): RefreshToken {
 }
 
 /**
- * The token that replaces this one. Whoever exchanges the same token gets the same successor, so two tabs that race end
- * up with one session and one token; only who has the deployment's key can tell which it is.
+ * The token that replaces this one. Exchanging the same token twice gives the same successor, so two tabs that race end
+ * up with one session and one token; only the deployment's key can compute it.
  */
 export async function successorOf(token: RefreshToken, config: Config): Promise<RefreshToken> {
   const key = await derivedKey(config, 'refresh token rotation')

@@ -59,7 +59,7 @@ export const passkeys = sqliteTable(
     public_key: text().notNull(),
     /** A COSE algorithm. */
     algorithm: integer().notNull(),
-    /** How often it has signed, as it said last; zero for one that does not count. */
+    /** The signature counter that it sent last; zero for an authenticator that does not count. */
     counter: integer().notNull(),
     /** Whether it may be copied between devices, which never changes. */
     backup_eligible: integer({ mode: 'boolean' }).notNull(),

@@ -54,7 +54,7 @@ export const renewStatement =
     last_used_at = ${NOW}, ends_at = min(expires_at, ${inSeconds('idle')}) WHERE ${isLiveSession}
     RETURNING CAST(unixepoch(expires_at) - unixepoch('now') AS INTEGER) AS seconds_left`)
 
-/** The token was exchanged for `next`, just now or a moment ago by somebody who has the same token. */
+/** The token was exchanged for `next`, just now, or a moment ago by another tab with the same token. */
 const exchanged = sql`previous_hash = ${slot('token')} AND token_hash = ${slot('next')}
   AND last_used_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${GRACE} seconds'`)})`
 

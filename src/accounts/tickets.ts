@@ -26,8 +26,8 @@ const [ID_BYTES, MAC_BYTES] = [16, 32]
 
 /**
  * A signed text that permits one thing, once, for a few minutes. It is its id, a UUIDv7 that says when it was made, and
- * an HMAC of the id, the purpose and the `subject`: what it is bound to, which whoever opens it has to know. Nothing is
- * stored before it is spent.
+ * an HMAC of the id, the purpose and the `subject`: what it is bound to, which its opener has to know. Nothing is stored
+ * before it is spent.
  */
 export async function newTicket(
   config: Config,

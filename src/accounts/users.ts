@@ -22,7 +22,10 @@ const VISIBLE = sql`id, email, email_verified_at IS NOT NULL AS email_verified, 
 /** Whether an account has the placeholder `email`: one row or none. */
 export const takenStatement = compileUnscoped(sql`SELECT 1 FROM ${users} WHERE email = ${slot('email')}`)
 
-/** Asserts that nobody has the placeholder `email`. The unique index behind it would stop the batch too, without its name. */
+/**
+ * Asserts that no account has the placeholder `email`. The unique index would stop the batch too, but without naming the
+ * problem.
+ */
 export const freeEmailAssertion = compileUnscoped(
   assertion(sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE email = ${slot('email')})`),
 )

@@ -26,8 +26,8 @@ export async function newVerification(c: Context<App>, userId: string, email: st
 }
 
 /**
- * Mails the address of an account another token to verify it; nothing when it is verified, or when there is none. For a
- * login that is refused, only when the token sent before has expired.
+ * Mails the address of an account another token to verify it; nothing when it is verified, or when the account has no
+ * address. For a login that is refused, only when the token sent before has expired.
  */
 export async function sendVerification(c: Context<App>, userId: string, expired = false): Promise<void> {
   if (!canMail(c.env)) return

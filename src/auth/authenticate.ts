@@ -14,7 +14,7 @@ const BEARER = 'bearer.'
 
 /**
  * Puts the verified caller into `c.var.identity`. Throws `missing_credentials` or `invalid_token` (RFC 6750),
- * `foreign_origin`, and `misconfigured` or `keys_unavailable` when nobody can be verified.
+ * `foreign_origin`, and `misconfigured` or `keys_unavailable` when no token can be verified.
  */
 export const authenticate = createMiddleware<App>(async function authenticate(c, next) {
   const started = performance.now()

@@ -5,15 +5,15 @@ import { Problem } from '../problems.ts'
 import { importKey } from './keys.ts'
 import type { OwnKey } from '../own-key.ts'
 
-/** Somebody whose tokens are trusted. */
+/** An issuer whose tokens are trusted. */
 export interface Issuer {
   /** What its keys sign with, fixed here: a token's own header decides nothing (RFC 8725 §3.1). */
   algorithms: readonly string[]
   /** Whether its keys are this deployment's own, so that a `sid` names a session kept here. */
   own: boolean
   /**
-   * The keys that may have signed a token with this header. Throws `keys_unavailable` when nobody can tell now, and
-   * `misconfigured` when a key is not sound.
+   * The keys that may have signed a token with this header. Throws `keys_unavailable` when its keys cannot be fetched
+   * now, and `misconfigured` when a key is not sound.
    */
   keysFor(header: () => JWTHeaderParameters): Promise<readonly CryptoKey[]>
 }
@@ -86,7 +86,7 @@ function remoteKeySet(url: string): Issuer {
   let lastTry = Number.NEGATIVE_INFINITY
   let fetching = Number.NEGATIVE_INFINITY
 
-  /** Whether a request is at it. One that was cancelled never says that it has ended. */
+  /** Whether a request is fetching. A cancelled one never reports its end, so the flag expires. */
   const isFetching = () => Date.now() - fetching < FETCH_DEADLINE
 
   async function refresh(): Promise<void> {
@@ -106,7 +106,7 @@ function remoteKeySet(url: string): Issuer {
       const header = headerOf()
       // Another issuer's token is no reason to look for new keys.
       if (!KEY_SET_ALGORITHMS.includes(header.alg)) return []
-      // An old set serves until somebody has fetched the new one.
+      // An old set serves until a request has fetched the new one.
       if (!good || (Date.now() - good.at > MAX_AGE && !isFetching())) await refresh()
       const known = good ? await matchingKeys(good.keySet, header) : []
       if (known.length) return known

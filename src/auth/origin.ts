@@ -5,7 +5,7 @@ import { Problem } from '../problems.ts'
 
 /**
  * Lets a request through whose `Origin` is an allowed one, or this deployment's own. Throws `foreign_origin`, also when
- * there is none: browsers attach cookies to any page's requests, so the page must identify itself.
+ * the header is missing: browsers attach cookies to any page's requests, so the page must identify itself.
  */
 export function requireAllowedOrigin(c: Context<App>): void {
   const origin = c.req.header('Origin')

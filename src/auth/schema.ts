@@ -15,7 +15,9 @@ export const users = sqliteTable(
     id: text().primaryKey(),
     /** Normalised (see src/accounts/email.ts), so that one mailbox has one account. Null for an account without one. */
     email: text(),
-    /** When somebody last proved that mail to `email` reaches them. Null until then: the address may be anybody's. */
+    /**
+     * When it was last proved that mail to `email` reaches the owner. Null until then: the address may be someone else's.
+     */
     email_verified_at: text(),
     /** As src/accounts/passwords.ts writes it, or bcrypt's from another system. Null for an account without a password. */
     password_hash: text(),
@@ -52,7 +54,7 @@ export const sessions = sqliteTable(
     last_used_at: text().notNull(),
     /** The end that no refresh moves. */
     expires_at: text().notNull(),
-    /** `expires_at`, or earlier when nobody refreshes until then. */
+    /** `expires_at`, or the end of its idle time, whichever is earlier. */
     ends_at: text().notNull(),
     /** How long it lives unused, in seconds, where that is not what the settings say: a guest's. */
     idle_ttl: integer(),

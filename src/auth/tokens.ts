@@ -80,7 +80,7 @@ export async function issueAccessToken(
 
 /**
  * Beside a key set, JWT_ISSUER and JWT_AUDIENCE are what the provider's tokens carry. A token of our own keys may go
- * without either, as one made by hand does, but never under another issuer's name or for somebody else.
+ * without either, as one made by hand does, but never with another issuer's name or for another audience.
  */
 function checkOwnNames({ iss, aud }: JWTPayload, { ownIssuer, JWT_AUDIENCE }: Config): void {
   if (iss !== undefined && iss !== ownIssuer) throw invalidToken('its iss does not hold')

@@ -20,7 +20,7 @@ export interface Filter {
   index: string | undefined
 }
 
-/** A filter as a resource declares it: the name of a column for equality, or another test under a name of its own. */
+/** A filter as a resource declares it: the name of a column for equality, or another test with a parameter name. */
 export type FilterDeclaration<Name extends string = string> =
   | Name
   | { [Test in Exclude<Kind, 'equals'>]: { as: string } & Record<Test, Name> }[Exclude<Kind, 'equals'>]

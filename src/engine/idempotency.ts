@@ -8,7 +8,10 @@ import type { WriteOptions } from './sql/writes.ts'
 import { assertion } from '../d1/assertion.ts'
 import { compileOwned, compileUnscoped, OWNER, slot, type Statement } from '../d1/statement.ts'
 
-/** What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but nobody reads it. */
+/**
+ * What was done under an Idempotency-Key, for {@link KEY_HOURS}. It belongs to the user, like any row, but no route
+ * returns it.
+ */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {

@@ -39,7 +39,7 @@ export interface ListQuery {
 
 /** How many rows a page has at most. */
 export const MAX_LIMIT = 100
-/** How many rows a page has when nobody says. */
+/** How many rows a page has without `limit`. */
 export const DEFAULT_LIMIT = 50
 /** How many rows a client that pages by number may skip: skipped rows are read, and paid for. */
 export const MAX_OFFSET = 10_000

@@ -138,7 +138,7 @@ export function storeOf(c: Context<App>, resource: Resource): Store {
   return storeFor(resource, scopeOf(c, resource), c.get('database'))
 }
 
-/** The `{id}` of the path. Throws `row_not_found` for one that no row can have. */
+/** The `{id}` of the path. Throws `row_not_found` for an id that no row can have. */
 export function rowId(c: Context<App>): string {
   return idIn(c, 'id')
 }

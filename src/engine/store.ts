@@ -68,7 +68,7 @@ export interface Store {
 /** Whose rows, and for a child collection under which rows: ancestor column → id, from the path. */
 export interface Scope {
   owner: string
-  /** Who asks: the owner, or somebody who may use the owner's paths. */
+  /** The caller: the owner, or another user who may use the owner's paths. */
   caller: string
   ancestors: Readonly<Record<string, string>>
 }

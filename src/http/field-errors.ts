@@ -5,7 +5,7 @@ import type { FieldError } from '../problems.ts'
 // The one language of its messages; zod/mini brings none.
 z.config(en())
 
-/** More errors than anybody reads; a body of nothing but unknown fields would otherwise be echoed whole. */
+/** How many errors are listed: a body of nothing but unknown fields would otherwise be echoed whole. */
 const MAX_ERRORS = 50
 const MAX_PATH = 200
 

@@ -23,7 +23,10 @@ const oauthErrors: Partial<Record<ProblemType, string>> = {
   invalid_request: 'invalid_request',
 }
 
-/** Turns whatever was thrown into `application/problem+json` (RFC 9457). Only what is ours is logged, never its message. */
+/**
+ * Turns anything thrown into `application/problem+json` (RFC 9457). Only names and codes of our own are logged, never its
+ * message.
+ */
 export function onError(error: Error, c: Context<App>): Response {
   const problem = asProblem(error)
   if (problem.type === 'internal_error') {

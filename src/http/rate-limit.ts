@@ -43,7 +43,7 @@ const charged = new WeakMap<Cost, number>()
 
 /**
  * Charges the caller, after the answer, one unit for every 5 ms that the database has worked for the request so far and
- * that was not charged yet. To be called again when a stream goes on asking after its answer has begun.
+ * that was not charged yet. A stream that keeps asking after its answer has begun calls it again.
  */
 export function chargeUser(c: Context<App>): void {
   const cost = c.get('cost')
@@ -81,14 +81,14 @@ export async function limitAccount(c: Context<App>, purpose: Purpose, account: s
   await demand(c, 'ACCOUNT_LIMIT', `${purpose} ${digest}`)
 }
 
-/** {@link limitAccount} for this client address alone, so that nobody can use up what an account's owner may ask. */
+/** {@link limitAccount} for this client address alone, so that a stranger cannot use up the limit of an account's owner. */
 export async function limitAccountHere(c: Context<App>, purpose: Purpose, account: string): Promise<void> {
   await limitAccount(c, purpose, `${addressKey(c.req.header('CF-Connecting-IP') ?? '')} ${account}`)
 }
 
 /**
  * A client address as what it is limited by: an IPv4 address by itself, an IPv6 address by its /64, which is what one
- * subscriber has (RFC 6177). Whatever is no address shares one key.
+ * subscriber has (RFC 6177). Everything that is not an address shares one key.
  */
 export function addressKey(address: string): string {
   const [ip = ''] = address.trim().split('%', 1)

@@ -4,7 +4,7 @@ import type { App } from '../context.ts'
 import { log } from '../log.ts'
 import { addressKey } from './rate-limit.ts'
 
-/** Problems that say somebody tried what they may not; a log pipeline alerts on `security`. */
+/** Problems of attempts at what the caller may not do; a log pipeline alerts on `security`. */
 const securityEvents: Partial<Record<string, string>> = {
   missing_credentials: 'unauthenticated',
   invalid_token: 'unauthenticated',

@@ -6,7 +6,7 @@ import { fieldErrors } from './field-errors.ts'
 
 /** What a route may say of its JSON body. */
 interface JsonOptions {
-  /** Whether no body at all is as good as an empty object. */
+  /** Whether a missing body counts as an empty object. */
   optional?: boolean
   /** What its `invalid_body` says besides `errors`. */
   extras?: (errors: readonly FieldError[]) => ProblemExtras

@@ -84,7 +84,7 @@ async function tell(
 ): Promise<void> {
   const { revisions, ended, erased } = about
   try {
-    // A new stub for each try: one that failed may stay broken.
+    // Each try takes a new stub: a stub that failed may stay broken.
     const hub = hubOf(env, owner)
     if (erased) await hub?.erase(owner)
     if (ended.length) await hub?.endSessions(ended)

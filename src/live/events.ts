@@ -76,7 +76,7 @@ async function endOf(c: Context<App>, user: string, session: string): Promise<nu
   return Date.parse(String(row.ends_at))
 }
 
-/** Whether the request names a media type; one that takes anything has not asked for a stream that never ends. */
+/** Whether the request names a media type; a wildcard does not count: such a client does not expect a stream that never ends. */
 function accepts(c: Context<App>, type: string): boolean {
   const ranges = (c.req.header('Accept') ?? '').split(',').map((range) => range.trim().toLowerCase())
   return ranges.some((range) => range.split(';', 1)[0]?.trim() === type && !/;\s*q=0(\.0*)?$/.test(range))

@@ -16,7 +16,7 @@ import { bind, compileOwned, OWNER, type Values, list, slot } from '../d1/statem
 
 /** How many changes a page has at most. */
 export const MAX_CHANGES = 500
-/** How many changes a page has when nobody says. */
+/** How many changes a page has without `limit`. */
 export const DEFAULT_CHANGES = 100
 
 const query = z.lazy(() =>

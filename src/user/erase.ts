@@ -25,7 +25,7 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
     identities,
   ]
   return [
-    // In whatever order the tables refer to each other: when the batch ends, nothing is left that could.
+    // Foreign keys are checked at the end of the batch, so the tables can be emptied in any order.
     compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),
     ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
     compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
@@ -33,8 +33,8 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
 }
 
 /**
- * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. It
- * may be somebody who has no account here but rows. Tokens of that user are refused from then on.
+ * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. The
+ * user may have rows without an account here. Tokens of that user are refused from then on.
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()

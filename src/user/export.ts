@@ -29,8 +29,9 @@ interface Part {
 }
 
 /**
- * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, passkeys and identities, what happened to it and every live row of
- * every collection, streamed in pages, each as it was when it was read. One that cannot be finished is cut off, so that it is no JSON.
+ * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, passkeys and identities, what happened to
+ * it and every live row of every collection, streamed in pages, each as it was when it was read. An export that fails is
+ * cut off, so that what arrived is not valid JSON.
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
   const routes = new Hono<App>()

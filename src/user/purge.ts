@@ -31,7 +31,10 @@ const forgetErasedStatement = compileUnscoped(
     WHERE erased_at <= ${daysAgo(TOMBSTONE_DAYS)} ORDER BY erased_at LIMIT 1000) RETURNING 1`,
 )
 
-/** What is forgotten after its time, whoever it is about: each deletes some, and returns something for what it deletes. */
+/**
+ * Statements that delete what has expired, of all users: each deletes a bounded number of rows, and returns a row for
+ * each.
+ */
 const CHORES = {
   idempotency_keys: forgetStatement,
   sessions: purgeSessionsStatement,
@@ -53,9 +56,9 @@ interface Sweep {
 /**
  * Deletes for good what has been in the trash for 30 days: the rows themselves, everything under them, and every
  * reference to either, which becomes null. A row that requires a reference goes into the trash, so that sync tells it,
- * and what it refers to waits for it. Also the Idempotency-Keys that are too old to be replayed, the sessions and
- * tickets that have ended and the accounts' history. Works in turns, a step of each, until all is done or `budget` milliseconds have passed, and
- * tells the live connections of the owners. Run by the cron trigger.
+ * and what it refers to waits for it. Also the Idempotency-Keys that are too old to be replayed, the sessions and tickets
+ * that have ended and the accounts' history. Each kind takes its turn, a step at a time, until all is done or `budget`
+ * milliseconds have passed, and tells the live connections of the owners. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], env: Bindings, budget = BUDGET): Promise<void> {
   const cost = noCost()
@@ -101,7 +104,7 @@ function choreSweep(name: string, statement: Statement): Sweep {
   }
 }
 
-/** Purges the expired rows of a resource. Each step is one batch, so nobody sees half of it. */
+/** Purges the expired rows of a resource. Each step is one batch, so no request sees half of it. */
 function trashSweep(resources: readonly Resource[], resource: Resource): Sweep {
   const { table } = resource
   // One moment for all statements: each would ask the clock anew, and a row expire between its children's turn and its own.
@@ -225,7 +228,7 @@ function liveAmong({ table }: Resource, rows: SQL): SQL {
     ON ${table.user_id} = found.user_id AND ${table.id} = found.id WHERE ${table.deleted_at} IS NULL`
 }
 
-/** Each row that changes gets a revision of its own (docs/decisions/0002). */
+/** Each row that changes gets its own revision (docs/decisions/0002). */
 function change({ table }: Resource, rows: SQL, setting: SQL): SQL {
   return sql`UPDATE ${table} SET ${setting}, updated_at = ${NOW}, revision = changed.revision
     FROM (

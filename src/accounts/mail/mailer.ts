@@ -37,8 +37,8 @@ export function canMail(env: Bindings): boolean {
 }
 
 /**
- * Sends a mail after the answer, so that nobody waits for it. It is written then, too: until the answer has left, the
- * same is done whether there is one to send or not. The log never has its text.
+ * Sends a mail after the answer, so that the request does not wait for it. The mail is also composed then, so that the
+ * time of the answer does not tell whether there was one to send. The log never has its text.
  */
 export function sendLater(c: Context<App>, write: () => Mail | undefined): void {
   afterAnswer(c, writeAndSend(c, write))

@@ -8,7 +8,7 @@ import type { Mail } from './mailer.ts'
 /** What the service is called. */
 const SERVICE = 'Freehold'
 
-/** For who forgot the password. */
+/** To reset a forgotten password. */
 export function resetLetter(to: string, link: string): Mail {
   return letter(to, {
     subject: 'Set a new password',

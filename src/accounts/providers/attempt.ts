@@ -6,11 +6,11 @@ import { readConfig } from '../../config.ts'
 import type { App } from '../../context.ts'
 import { newTicket, openTicket } from '../tickets.ts'
 
-/** How long somebody may take at the provider, in seconds. */
+/** How long a sign-in at the provider may take, in seconds. */
 const LIFETIME = 600
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', prefix: 'host' } as const
 
-/** What a sign-in that has begun remembers, in a cookie of its own, until its callback. */
+/** What a sign-in remembers until its callback, in a cookie. */
 export interface Attempt {
   nonce: string
   /** The verifier (RFC 7636 §4.1) between this deployment and the provider. */

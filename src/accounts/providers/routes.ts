@@ -226,7 +226,7 @@ async function authorizationUrl(
   return url.href
 }
 
-/** What goes back to the client: a code, or why there is none. */
+/** What goes back to the client: a code, or an error. */
 async function outcomeOf(
   c: Context<App>,
   provider: ConfiguredProvider,
@@ -252,8 +252,8 @@ async function outcomeOf(
 }
 
 /**
- * The identity's account: the one that has it, the one that asked with a session, or a new one where the provider has
- * verified an e-mail that nobody has here. One round trip.
+ * The identity's account: the one that has it, the one that asked with a session, or a new one if the provider has
+ * verified an e-mail that no account here has. One round trip.
  */
 async function accountBehind(
   c: Context<App>,

@@ -4,7 +4,7 @@ import { GITHUB, type ConfiguredProvider } from '../../provider.ts'
 import { email } from '../email.ts'
 import { requestOptions, serverOf } from './discovery.ts'
 
-/** Who somebody is at a provider. */
+/** A user as a provider knows them. */
 export interface ProviderUser {
   subject: string
   /** Normalised, and only when the provider says that it was verified. */

@@ -3,7 +3,7 @@ import { readCbor, type CborMap } from './cbor.ts'
 /** What an authenticator says (WebAuthn Level 3 §6.1). */
 export interface AuthenticatorData {
   rpIdHash: Uint8Array
-  /** Somebody touched it. */
+  /** User present: a person touched it. */
   userPresent: boolean
   /** It knows who: by a finger, a face or a PIN. */
   userVerified: boolean
@@ -11,7 +11,7 @@ export interface AuthenticatorData {
   backupEligible: boolean
   /** It has been. */
   backedUp: boolean
-  /** How often the credential has signed, or zero for one that does not count. */
+  /** How often the credential has signed, or zero for an authenticator that does not count. */
   counter: number
   /** A new credential; only at its registration. */
   attested: { credentialId: Uint8Array; key: CborMap } | undefined

@@ -42,9 +42,9 @@ const clientData = z.lazy(() =>
 
 /**
  * Verifies the registration of a credential (WebAuthn Level 3 §7.1) without looking at its attestation: none is asked
- * for, so nothing in it is signed by anybody who is trusted here, and it proves no more than that the caller has the
- * challenge. Reads the attestation object alone; `publicKey` and `authenticatorData` beside it are copies, which some
- * authenticators leave out. Throws `invalid_passkey` with what does not hold.
+ * for, so nothing in it is signed by a trusted party, and it only proves that the caller has the challenge. Reads the
+ * attestation object alone; `publicKey` and `authenticatorData` beside it are copies, which some authenticators leave
+ * out. Throws `invalid_passkey` with what does not hold.
  */
 export async function verifyRegistration<Ticket>(
   { id, rawId, response }: RegistrationResponse,
@@ -86,7 +86,7 @@ export async function verifyAssertion<Ticket, Found extends KnownCredential>(
   const bytes = base64url.decode(response.authenticatorData)
   const data = read(() => readAuthenticatorData(bytes), refused)
   requireSound(data, expected.rpId, refused)
-  // Nobody is asked for a credential before all that can be told without is known to hold.
+  // Everything that can be checked without the credential is checked before it is fetched.
   const known = await find()
   if (!known) throw refused('no account here has it')
   if (response.userHandle !== known.userHandle) throw refused('it is of another user')
@@ -134,7 +134,7 @@ function requireSound(data: AuthenticatorData, rpId: string, refused: Refusal): 
   if (data.backedUp && !data.backupEligible) throw refused('its flags contradict each other')
 }
 
-/** What a reader makes of bytes that somebody sent. */
+/** What a reader makes of bytes from outside. */
 function read<Result>(work: () => Result, refused: Refusal): Result {
   try {
     return work()

@@ -69,7 +69,7 @@ function isActor({ name }: SQLiteColumn): boolean {
   return ACTORS.has(name)
 }
 
-/** Deleted, and not so long ago that it is as good as purged. */
+/** In the trash, and not due to be purged. */
 function inTrash({ deleted_at }: OwnedTable): SQL {
   return sql`${deleted_at} > ${daysAgo(TRASH_DAYS)}`
 }
@@ -98,7 +98,7 @@ export function ancestorSlot(column: string): string {
   return `under ${column}`
 }
 
-/** The placeholder for a field's value: named apart from the engine's own, whatever the field is called. */
+/** The placeholder for a field's value: prefixed, so that no field's name clashes with the engine's own. */
 export function fieldSlot(name: string) {
   return slot(fieldKey(name))
 }
