@@ -23,7 +23,7 @@ const USER = 'ledger'
 const FIRST_ID = '019a0000-0000-7000-8000-000000000001'
 const SECRET = 'the secret of a ledger that nobody keeps'
 
-/** Rows that must be read or written, whatever the engine, and why. */
+/** Rows that any engine would have to read or write, and why. */
 interface Bound {
   read: number
   written: number

@@ -8,7 +8,7 @@ const WORKER_CPU = 0.02
 /** A million requests to objects, and a million GB-seconds of an object that runs or cannot hibernate. */
 const OBJECT_REQUESTS = 0.15
 const OBJECT_DURATION = 12.5
-/** What an object is billed for, in GB, whatever it uses. */
+/** The memory that an object is billed for, in GB, independent of its use. */
 const OBJECT_MEMORY = 0.128
 
 const DAYS = 30
@@ -22,7 +22,7 @@ const WRITES = 20
 const AWAKE = 10
 /** The CPU time of one request, in milliseconds. */
 const CPU = 1
-/** How often a client asks that hears hints, and one that does not, in seconds. */
+/** How often a client asks for changes, in seconds: with hints, and without. */
 const SELDOM = 300
 const POLL = 15
 const FAST_POLL = 5

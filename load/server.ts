@@ -65,7 +65,7 @@ async function end(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
   await gone
   clearTimeout(timer)
-  // Whatever it left behind holds the data.
+  // Processes that it left behind hold the data.
   const left = processes().filter(({ pid, name }) =>
     below.some((one) => one.pid === pid && one.name === name),
   )

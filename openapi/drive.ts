@@ -16,7 +16,7 @@ export interface Sent {
   body?: string
 }
 
-/** What came back. */
+/** An answer. */
 export interface Got {
   status: number
   headers: Headers
@@ -30,7 +30,7 @@ export interface Exchange {
   response: Got
 }
 
-/** What no document can say: how a browser's authenticator answers, and a provider at whom somebody signs in. */
+/** What no document can say: how a browser's authenticator answers, and how a user signs in at a provider. */
 export interface Ceremonies {
   /** Makes a passkey for the options of a registration; `use` answers those of a login. */
   newPasskey: (options: Json) => { answer: Json; use: (options: Json) => Json }
@@ -38,7 +38,7 @@ export interface Ceremonies {
   signIn: (authorization: string) => URLSearchParams
 }
 
-/** A deployment to drive: how to reach it, and an access token of a user nobody was before, or of an administrator. */
+/** A deployment to drive: how to reach it, and an access token of a new user, or of an administrator. */
 export interface Deployment {
   send: (request: Sent) => Promise<Got>
   newToken: (role?: 'admin') => Promise<string>
@@ -67,7 +67,7 @@ export function isInReach({ path }: Operation, status: number): boolean {
   )
 }
 
-/** One visit to an operation: what is in its path is there, and belongs to a user of its own. */
+/** One visit to an operation: a new user, who has the rows that its path names. */
 interface Visit {
   path: string
   headers: Record<string, string>
@@ -147,7 +147,7 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
     return { token: () => token }
   }
 
-  /** What the body of an operation is made of by a ceremony, for whoever is logged in by these headers. */
+  /** The body of an operation that a ceremony makes, for the user of these headers. */
   async function performed(path: string, headers: Record<string, string>): Promise<Given> {
     if (path === '/api/auth/passkeys') return valuesOf((await newPasskey(headers)).answer)
     if (path === '/api/auth/token') return signedIn(headers)

@@ -51,7 +51,7 @@ export function withExamples(document: Json, { operations, problems, headers }: 
   return copy
 }
 
-/** A problem that nobody can bring about from outside, as its row of the table says it. */
+/** A problem that no request can cause, as its row of the table says it. */
 function problemOf(type: string): Json {
   const row = Object.entries(problemTypes).find(([name]) => name === type)
   const [status, title, detail] = row?.[1] ?? []

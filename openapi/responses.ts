@@ -1,7 +1,7 @@
 import { problemTypes } from '../src/problems.ts'
 import { COUNT, ref, type Json } from './json.ts'
 
-/** Every header that an answer may carry. One that is not optional is there wherever it is described. */
+/** Every header that an answer may carry. Unless it is optional, it is present wherever it is described. */
 export const HEADERS: Record<string, Json> = {
   ETag: header("The row's revision, as a strong entity tag."),
   Link: optional('The next page, `rel="next"` (RFC 8288); absent on the last one.'),

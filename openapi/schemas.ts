@@ -104,7 +104,7 @@ function variant(op: string, required: Json, optional: Json): Json {
   return closed({ op: { type: 'string', const: op }, ...required }, optional)
 }
 
-/** The schemas of a page of changes: a change of each collection is one of its own, told apart by `collection`. */
+/** The schemas of a page of changes: one schema for the changes of each collection, told apart by `collection`. */
 export function changesSchemas(resources: readonly Resource[]): Json {
   return {
     ChangeList: closed({

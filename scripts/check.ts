@@ -198,7 +198,7 @@ async function clientSizes(source: string): Promise<Record<string, [size: number
   let [client, copy] = [0, 0]
   for (const { path, contents } of outputFiles) {
     const size = gzipSync(contents, { level: 9 }).byteLength
-    // The one that nothing but the copy needs; what both share is loaded at once.
+    // The chunk that only the copy needs; what both share is loaded at once.
     if (basename(path).startsWith('sync-')) copy += size
     else client += size
   }
@@ -220,8 +220,8 @@ async function bundleSize(): Promise<string> {
 }
 
 /**
- * Starts what was built, and in turn a Worker with the same libraries and nothing else: on a busy machine both take longer.
- * Whatever else the machine does can only add to a profile, so the shortest of each counts.
+ * Starts what was built, and in turn a Worker with the same libraries and nothing else: on a busy machine both take
+ * longer. Other work on the machine only adds to a profile, so the shortest of each counts.
  */
 async function startup(): Promise<string> {
   const settings = join(scratch, 'bare.toml')

@@ -64,7 +64,7 @@ function tool(name: string, file: string): string {
   return found
 }
 
-/** Packs the client under a version of its own for each API, so that nobody is given an earlier one from a cache. */
+/** Packs the client with a version that depends on the API, so that no cache serves an earlier one. */
 function pack(): void {
   const file = join(client, 'package.json')
   const manifest = parseManifest(readFileSync(file, 'utf8'))

@@ -8,8 +8,8 @@ const FILE = join(root, '.dev.vars')
 const SECRET_BYTES = 32
 
 /**
- * The development secret: made once, kept in the git-ignored `.dev.vars`, beside whatever else is there. Ends the process,
- * saying why, when the one in that file is too short.
+ * The development secret: made once, kept in the git-ignored `.dev.vars`, beside the other settings there. Ends the
+ * process, saying why, when the one in that file is too short.
  */
 export function developmentSecret(): string {
   const text = existsSync(FILE) ? readFileSync(FILE, 'utf8') : ''

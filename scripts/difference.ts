@@ -1,7 +1,7 @@
 import { generateSQLiteMigration } from 'drizzle-kit/api'
 import type { Table, Tables } from './schema.ts'
 
-/** A table or one of its columns that goes on under another name: `lines.label:what`, `lines:rows`. */
+/** A table or a column that is renamed: `lines.label:what`, `lines:rows`. */
 export interface Rename {
   table: string
   column: string | undefined

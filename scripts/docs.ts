@@ -35,7 +35,7 @@ if (isEngine) {
   for (const file of ['index.html', 'sw.js']) copyFileSync(join(demo, file), join(pages, file))
   scalarPage()
 }
-// What a project serves beside its API comes with the package; a file of its own in static/ goes before.
+// A project's pages come with the package; its own files in static/ take precedence.
 if (pages !== join(engine, 'public')) {
   for (const file of PAGES) cpSync(join(engine, 'public', file), join(pages, file))
 }

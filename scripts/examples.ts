@@ -40,7 +40,7 @@ const NOW = Date.now()
 /** What is random in ceremonies: bytes in base64url, tickets and codes. */
 const RANDOM = /^(?!eyJ|WyJ|[\da-f]{8}-)[\w.-]{43,}$|(?<=\b(?:state|code_challenge)=)[\w-]{43,}/g
 
-// Nothing outside is asked: somebody signs in at a provider of the tests.
+// No request leaves this machine: users sign in at a provider of the tests.
 const provider = openIdProvider()
 const realFetch = globalThis.fetch
 globalThis.fetch = async (input, init) => {
@@ -105,7 +105,7 @@ async function record(database: D1Database): Promise<Examples> {
       Object.entries(problemTypes).some(([type, [of]]) => of === status && !(type in examples.problems))
     for (const exchange of await quietly(() => drive(operation, isWanted))) note(examples, exchange)
   }
-  // Nobody has to send as many requests as that takes.
+  // So that the recording need not send as many requests as that takes.
   const limited = { RATE_LIMITS: '', USER_LIMIT: { limit: async () => ({ success: false }) } }
   for (const operation of operationsOf(document).filter(({ id }) => id === 'listChanges')) {
     const headers = { Authorization: `Bearer ${await newToken()}` }

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 
-/** What a table of a database is, whatever the order and the quotes of the statements that made it. */
+/** A table of a database, independent of the order and the quotes of the statements that made it. */
 export type MadeSchema = Readonly<Record<string, string>>
 
 /** The tables that statements make of an empty database. Throws SQLite's error when one cannot be run. */

@@ -36,7 +36,7 @@ if (values.help) {
 const migrations = join(root, 'migrations')
 const schema = join(engine, 'src', 'schema')
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-migrations-'))
-// Written elsewhere until it is accepted: npm run dev applies whatever lies in migrations/.
+// Written elsewhere until it is accepted: npm run dev applies every file in migrations/.
 const out = join(scratch, 'migrations')
 try {
   mkdirSync(migrations, { recursive: true })

@@ -88,7 +88,7 @@ async function fill(db: D1Database, table: string, references: ReadonlySet<strin
   if (await db.prepare(`SELECT 1 AS found FROM "${table}" LIMIT 1`).first()) return
   const { results } = await db.prepare(`SELECT * FROM pragma_table_xinfo(?)`).bind(table).all<Column>()
   const columns = results.filter(({ hidden }) => hidden === 0)
-  // Whatever is keyed by its user alone has one row for each.
+  // Tables keyed by the user alone have one row for each.
   const own = columns.some(({ name }) => name === 'user_id') ? 'user_id' : 'id'
   const keys = columns.filter(({ pk }) => pk)
   const rows = keys.every(({ name }) => name === own) ? 1 : ROWS

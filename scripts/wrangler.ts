@@ -1,5 +1,5 @@
 /**
- * The environment to run wrangler in. It prints what was asked for and calls nobody: no banner and with it no look for
+ * The environment to run wrangler in. It prints only what was asked for and calls no server: no banner, no check for
  * updates, no telemetry, no fetch of a sample `Request.cf`.
  */
 export const wranglerEnvironment: NodeJS.ProcessEnv = {

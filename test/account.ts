@@ -3,7 +3,7 @@ import { call, type Answer, type Json } from './client.ts'
 /** The password of every {@link newAccount}. */
 export const PASSWORD = 'a password that nobody has'
 
-/** An e-mail that nobody else has. */
+/** A new e-mail. */
 export function newEmail(): string {
   return `user-${crypto.randomUUID()}@example.com`
 }
@@ -46,7 +46,7 @@ export function loginWith({ access_token, refresh_token }: Json): Login {
   }
 }
 
-/** A registered user nobody else is, logged in once. */
+/** A new user, registered and logged in once. */
 export async function newAccount() {
   const email = newEmail()
   const { status, body } = await call('POST', '/api/auth/register', { body: { email, password: PASSWORD } })

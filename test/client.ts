@@ -10,7 +10,7 @@ export type Json = any
 export interface Answer {
   status: number
   headers: Headers
-  /** The body as JSON; undefined when there is none. */
+  /** The body as JSON; undefined without one. */
   body: Json
   text: string
 }
@@ -40,7 +40,7 @@ export function requestOf(method: string, path: string, { body, headers }: Parts
   })
 }
 
-/** A client address nobody else has, in an IPv6 /64 of its own: rate limits are counted by it. */
+/** A new client address, alone in its IPv6 /64: rate limits are counted by it. */
 export function newAddress(): string {
   const groups = crypto.getRandomValues(new Uint16Array(3))
   return `2001:${Array.from(groups, (group) => group.toString(16)).join(':')}::1`
@@ -66,7 +66,7 @@ export async function tokenFor(userId: string, claims: JWTPayload = {}): Promise
     .sign(new TextEncoder().encode(env.JWT_SECRET))
 }
 
-/** A user nobody else is, who can call the API. `call` takes paths under `/api/me`. */
+/** A new user, who can call the API. `call` takes paths under `/api/me`. */
 export async function newUser(id = `user-${crypto.randomUUID()}`) {
   const authorization = { Authorization: `Bearer ${await tokenFor(id)}` }
   const request = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>

@@ -26,7 +26,7 @@ export interface Collection {
   all(query?: string): Promise<Json[]>
 }
 
-/** A resource's collection for a user, a new one unless given, with whatever must exist before a row of it can. */
+/** A resource's collection for a user, a new one unless given, with the rows that must exist first. */
 export async function collectionOf(resource: Resource, user?: User): Promise<Collection> {
   const owner = user ?? (await newUser())
   const above = resource.parent && (await rowOf(resource.parent.resource, owner))

@@ -38,7 +38,7 @@ test.each(['PATCH', 'PUT'])('of 200 %s with the same If-Match exactly one wins',
   expect(tally(answers)).toEqual({ 200: 1, '412 stale_revision': 199 })
   const winner = answers.find(({ status }) => status === 200)
   expect(await stored(user, id)).toEqual(winner?.body)
-  // Whoever lost is told the revision to try again with.
+  // The losers are told the revision to try again with.
   const etag = winner?.headers.get('ETag')
   expect(new Set(answers.map(({ headers }) => headers.get('ETag')))).toEqual(new Set([etag]))
 })

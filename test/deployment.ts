@@ -13,7 +13,7 @@ type Overrides = { [Name in keyof Settings]?: string | undefined } & {
   [Name in Limiter]?: RateLimit | undefined
 }
 
-/** The app as deployed with other settings, in an isolate of its own as far as it can tell; undefined unsets one. */
+/** The app as deployed with other settings, as if in a new isolate; undefined unsets one. */
 export function deploy(settings: Overrides = {}) {
   const app = createApp(resources, verbs, migrations)
   const bindings = { ...env, ...settings } as Bindings

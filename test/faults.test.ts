@@ -178,11 +178,11 @@ describe.concurrent.each(ways)('$name', ({ repeatable, writes, arrange }) => {
       expectUnavailable(answer)
       expect(attempts).toBe(1)
     } else if (request.headers['Idempotency-Key']) {
-      // The second attempt found the key used, and the third looked up what came of it.
+      // The second attempt found the key used, and the third looked up its outcome.
       expect([answer.status, attempts], answer.text).toEqual([request.status, 3])
       expect(answer.headers.get('Idempotent-Replayed')).toBe('true')
     } else {
-      // Compare-and-set cannot tell its own first attempt from somebody else's write; either way it was not done twice.
+      // Compare-and-set cannot tell its own first attempt from another write; either way it was not done twice.
       expectProblem(answer, request.method === 'DELETE' ? 404 : 412)
       expect(attempts).toBe(2)
     }

@@ -42,7 +42,7 @@ const claims = (more: object = {}) => ({
   ...more,
 })
 
-/** Whoever signs for the deployment: a token of theirs with this header and these claims besides the right ones. */
+/** Each signer of the deployment: its token with this header and these claims besides the right ones. */
 type Signer = (header?: object, more?: object) => Promise<string>
 
 const signers: Record<string, Signer> = {

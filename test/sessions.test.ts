@@ -67,7 +67,7 @@ describe('refresh', () => {
     for (const { body } of answers) {
       expect((await loginWith(body).request('GET', '/api/auth/me')).status).toBe(200)
     }
-    // Each of them goes on from what it got.
+    // Each of them continues with what it got.
     const [first, second] = answers
     const next = await refresh(first?.body.refresh_token)
     expect(next.status).toBe(200)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Somebody to send requests as. The label is all that is ever printed of them. */
+/** A user to send requests as. The label is all that is ever printed of them. */
 export interface User {
   label: string
   id: string
@@ -16,7 +16,7 @@ export interface Sent {
   headers?: Readonly<Record<string, string>>
 }
 
-/** What came back, and for what. */
+/** An answer, and its request. */
 export interface Answer {
   sent: Sent
   status: number

@@ -120,7 +120,7 @@ export interface Resource {
 export interface Api {
   document: Document
   resources: readonly Resource[]
-  /** Whether it keeps accounts of its own. */
+  /** Whether the deployment keeps accounts. */
   accounts: boolean
   /** Whether it has the user's `export` and `changes`. */
   exports: boolean

@@ -79,7 +79,7 @@ export async function identity(run: Run, expired: string | undefined): Promise<v
   )
 }
 
-/** Tokens that say what a good one says, and are not signed by anybody who is trusted. */
+/** Tokens with the claims of a good one, signed by no trusted key. */
 function forged({ token }: User): string[] {
   const [header = '', payload = '', signature = ''] = token.split('.')
   const signed = (head: string, key: string) =>

@@ -16,7 +16,7 @@ const NAMES = {
   ids: "another user's ids and Idempotency-Keys are free to use",
 }
 
-/** That nobody sees, changes or learns of another user's rows (contract §4, §8). Needs two users. */
+/** No user sees, changes or learns of another user's rows (contract §4, §8). Needs two users. */
 export async function isolation(run: Run): Promise<void> {
   const { other } = run
   await checkEach(run, 'isolation', NAMES.sibling, ownParentAlone(run))
@@ -32,7 +32,7 @@ export async function isolation(run: Run): Promise<void> {
   await check(run, 'isolation', NAMES.path, async () => {
     for (const [path, item] of Object.entries(run.api.document.paths)) {
       if (!path.startsWith('/api/{user_id}')) continue
-      // Where isolation fails this would erase somebody.
+      // Where isolation fails, this would erase the other user.
       const spared = run.lent && path === '/api/{user_id}'
       for (const method of METHODS.filter((one) => item[one] && !(spared && one === 'delete'))) {
         const to = (user: string) =>

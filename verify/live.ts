@@ -8,7 +8,7 @@ const PATH = '/api/me/events'
 /** How many connections a session may have. */
 const MOST = 10
 
-/** That changes are heard of at once, by nobody else, and no longer than a session lives (contract §10). */
+/** Changes are heard of at once, by their owner alone, and only while the session lives (contract §10). */
 export async function live(run: Run): Promise<void> {
   const { client, mine, other } = run
   const [resource] = run.api.resources

@@ -11,9 +11,9 @@ export interface Run {
   report: Report
   /** Whose rows are made. */
   mine: User
-  /** Somebody else, if there is anybody else to be. */
+  /** Another user, if there is one. */
   other: User | undefined
-  /** Whether they are somebody's, rather than made for this run. */
+  /** Whether they were lent for this run, rather than made for it. */
   lent: boolean
   /** An origin that the deployment allows, if one is known. */
   origin: string | undefined
@@ -105,7 +105,7 @@ export async function rowsOf(run: Run, resource: Resource, user = run.mine, base
   return rowsAt(run.client, resource, user, path, known.make)
 }
 
-/** The same collection as somebody else sees it, or at another path. */
+/** The same collection as another user sees it, or at another path. */
 export function rowsAt(client: Client, resource: Resource, user: User, path: string, make: Maker): Rows {
   const send: Rows['send'] = (method, suffix = '', body, headers) =>
     client.send({ method, path: path + suffix, as: user, body, ...(headers && { headers }) })

@@ -27,7 +27,7 @@ export const profile = z.object({
   created_at: z.string(),
 })
 
-/** An address and a password of nobody's. */
+/** A new address and a password. */
 export function newCredentials(): { email: string; password: string } {
   return { email: `verify-${randomUUID()}@example.com`, password: `verify ${randomUUID()}` }
 }

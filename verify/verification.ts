@@ -36,7 +36,7 @@ export interface Options {
   show: (line: string) => void
 }
 
-/** That a deployment cannot be verified at all: it is not there, or nobody can log in. */
+/** That a deployment cannot be verified at all: it does not answer, or no user can log in. */
 export class Unusable extends Error {
   override name = 'Unusable'
 }
@@ -45,8 +45,9 @@ export class Unusable extends Error {
 const CLEANING = 180_000
 
 /**
- * Holds the deployment at `url` to the contract, as its clients see it, for whatever collections its OpenAPI document
- * lists. What it made is erased, or put into the trash of the users it was lent, however it ends. Throws {@link Unusable}.
+ * Holds the deployment at `url` to the contract, as its clients see it, for every collection that its OpenAPI document
+ * lists. What it made is erased, or put into the trash of the users it was lent, however it ends. Throws {@link
+ * Unusable}.
  */
 export async function verification(url: string, options: Options): Promise<Result[]> {
   const { signal, show } = options

@@ -9,7 +9,7 @@ import { useBrowser } from './browser.ts'
 
 const chromium = useBrowser()
 
-/** A page of somebody else's: it calls the API as scripts do, and says what a script gets to see. */
+/** A page of another origin: it calls the API as scripts do, and reports what a script gets to see. */
 const PAGE = `<!doctype html><title>Elsewhere</title><link rel="icon" href="data:,"><script>
   async function send(url, init) {
     try {

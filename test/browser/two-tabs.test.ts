@@ -21,7 +21,7 @@ async function newTabs(options: string) {
 const account = () => ({ email: `${randomUUID()}@example.com`, password: PASSWORD })
 const signIn = (who: object) => `await client.login(${JSON.stringify(who)})`
 
-/** What the server has of somebody, asked from outside the browser. */
+/** The rows of a user on the server, asked from outside the browser. */
 async function titlesOf(who: object): Promise<string[]> {
   const headers = { 'Content-Type': 'application/json' }
   const login = await fetch(`${chromium.url}/api/auth/login`, {
@@ -58,7 +58,7 @@ test.each([
     expect(await titlesOf(bob)).toEqual(['Bob’s'])
     expect(await titlesOf(ada)).toEqual(['Ada’s, sent'])
 
-    // The copy was hers all the time: it goes on when she is back.
+    // The copy is still hers: it resumes when she is back.
     await run(second, signIn(ada))
     expect(await run(first, trySync)).toBe('synced')
     expect(await run(first, seen)).toEqual([['Ada’s, queued', 'Ada’s, sent'], 0])

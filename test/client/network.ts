@@ -2,7 +2,7 @@ import { exports } from 'cloudflare:workers'
 import { createClient, type ClientOptions, type Fetch, type Socket } from '../../client/src/index.ts'
 import { newUser, tokenFor } from '../client.ts'
 
-/** What can happen on the way: the request never arrives, its answer never comes back, or somebody else answers. */
+/** What can happen on the way: the request never arrives, its answer is lost, or something else answers. */
 export type Fault = 'lost request' | 'lost answer' | Response
 
 /** What happens to a request. */
@@ -72,7 +72,7 @@ export function lines(passes: (message: string) => boolean = () => true) {
 /** Where no WebSocket gets through. */
 const noLine = () => Promise.reject(new TypeError('blocked'))
 
-/** A client of a user of its own, over a {@link network}. */
+/** A client of a new user, over a {@link network}. */
 export async function newClient(faultOf?: FaultOf, options: ClientOptions & { id?: string } = {}) {
   const { id = `user-${crypto.randomUUID()}`, ...rest } = options
   const user = await newUser(id)

@@ -9,7 +9,7 @@ const newName = () => `user-${crypto.randomUUID()}`
 /** A token as it is when it has expired: it names its user, and is refused. */
 const expiredFor = (user: string) => tokenFor(user, { exp: 1 })
 
-/** Two users, and a client whose tokens are whoever's `signedIn` says now. */
+/** Two users, and a client whose tokens are those of the user in `signedIn`. */
 async function newTab() {
   const [ada, bob] = [await newUser(newName()), await newUser(newName())]
   const tab = { signedIn: await tokenFor(ada.id) }
@@ -42,7 +42,7 @@ test('a request that is refused is not sent again as whoever has signed in meanw
   })
   await expect(refused.post('/tasks', { body: { title: 'Ada’s' } })).rejects.toBeInstanceOf(OtherUserError)
   expect([await countOf(ada.id), await countOf(bob.id), sent.length]).toEqual([0, 0, 0])
-  // The next request is made by whoever is signed in then.
+  // The next request is made by the user who is signed in then.
   tab.signedIn = later
   expect(await client.post('/tasks', { body: { title: 'Bob’s' } })).toMatchObject({ user_id: bob.id })
 })

@@ -136,7 +136,7 @@ test('what was last seen goes as If-Match, so that a change somebody else made m
     .catch((error: unknown) => error)
   expect(stale).toBeInstanceOf(ProblemError)
   expect(stale).toMatchObject({ type: 'stale_revision', status: 412, etag: `"${body.revision}"` })
-  // Whoever does not care says so; whoever looks again goes on from there.
+  // `*` overwrites anything; a fresh read continues from the current row.
   const forced = client.patch('/tasks/{id}', {
     params,
     body: { title: 'Mine' },

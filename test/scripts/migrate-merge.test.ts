@@ -34,7 +34,7 @@ test('two branches that change one table: one command settles it, and each colum
   })
   git('merge', '--quiet', '--no-edit', 'ada')
   git('merge', '--quiet', '--no-edit', 'bob')
-  // Whatever git could not merge in it.
+  // As git leaves a file that it cannot merge.
   writeFileSync(join(project.folder, 'migrations', 'meta', 'tasks.json'), '<<<<<<< HEAD\n')
   const settled = project.run('migrate-merge.ts')
   expect(settled).toMatchObject({ status: 0, output: expect.stringContaining('make what is declared') })
