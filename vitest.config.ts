@@ -48,6 +48,9 @@ const bindings = {
   ),
 }
 
+/** How long `expect.poll` waits, in milliseconds: what a busy machine takes. */
+const POLL_TIMEOUT = 20_000
+
 export default defineConfig({
   test: {
     projects: [
@@ -71,6 +74,7 @@ export default defineConfig({
           ],
           setupFiles: ['./test/setup.ts'],
           testTimeout: 60_000,
+          expect: { poll: { timeout: POLL_TIMEOUT } },
         },
       },
       // The generated tests again, over a declaration of every type of field instead of the API's own.
@@ -131,6 +135,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+          expect: { poll: { timeout: POLL_TIMEOUT } },
         },
       },
     ],

@@ -1,9 +1,12 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
-import type { CopyStore } from './store.ts'
+import type { CopyStore, StoredRecord } from './store.ts'
 
 /** Of the browser; Workers' types do not know it. */
-declare const IDBKeyRange: { bound(lower: string[], upper: string[]): Range }
-type Range = Parameters<Parameters<Parameters<UseStore>[1]>[0]['delete']>[0]
+declare const IDBKeyRange: {
+  bound(lower: unknown, upper: unknown, lowerOpen?: boolean, upperOpen?: boolean): Range
+}
+type Store = Parameters<Parameters<UseStore>[1]>[0]
+type Range = Parameters<Store['delete']>[0]
 
 /** After every other text with the same beginning. */
 const LAST = '\uffff'
@@ -22,6 +25,8 @@ export function indexedDbStore(database = 'freehold'): CopyStore {
         }
         return promisifyRequest(store.transaction)
       }),
+    last: (copy, prefix, below, count) =>
+      use('readonly', (store) => lastOf(store, [copy, prefix], [copy, below ?? prefix + LAST], count)),
     clear: (copy) =>
       use('readwrite', (store) => {
         store.delete(within(copy))
@@ -30,6 +35,25 @@ export function indexedDbStore(database = 'freehold'): CopyStore {
     // It is closed with the page.
     close() {},
   }
+}
+
+/** The last so many records from a key up to another, in the order of their keys. */
+function lastOf(store: Store, from: string[], below: string[], count: number): Promise<StoredRecord[]> {
+  const between = (first: unknown) => IDBKeyRange.bound(first, below, false, true)
+  return new Promise((resolve, reject) => {
+    const cursor = store.openKeyCursor(between(from), 'prev')
+    let isThere = false
+    cursor.addEventListener('error', () => reject(cursor.error))
+    cursor.addEventListener('success', () => {
+      const { result: at } = cursor
+      if (at && !isThere) {
+        isThere = true
+        at.advance(count - 1)
+        return
+      }
+      promisifyRequest<StoredRecord[]>(store.getAll(between(at?.key ?? from))).then(resolve, reject)
+    })
+  })
 }
 
 function within(copy: string, prefix = ''): Range {

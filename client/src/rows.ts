@@ -253,7 +253,8 @@ function some<Value>(values: Iterable<Value>, passes: (value: Value) => boolean)
   return false
 }
 
-function namesOf<Key extends string>(record: Record<Key, unknown>): Key[]
-function namesOf(record: object): string[] {
+/** The keys of an object that has no others. */
+export function namesOf<Key extends string>(record: Record<Key, unknown>): Key[]
+export function namesOf(record: object): string[] {
   return Object.keys(record)
 }

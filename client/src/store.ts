@@ -7,6 +7,16 @@ export type StoredRecord = readonly [key: string, value: unknown]
 export interface CopyStore {
   /** The records whose keys begin so. */
   load(copy: string, prefix: string): Promise<StoredRecord[]>
+  /**
+   * The last `count` records, in the order of their keys, whose keys begin so and are smaller than `below`. With it the
+   * newest rows show before the others are read; a store may do without.
+   */
+  last?(
+    copy: string,
+    prefix: string,
+    below: string | undefined,
+    count: number,
+  ): Promise<readonly StoredRecord[]>
   /** Puts records, and removes those without a value: all or none. */
   write(copy: string, records: readonly StoredRecord[]): Promise<void>
   /** Removes every record of a copy. */

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { Collections } from './collections.ts'
+import { collections, type Collections } from './collections.ts'
 import { indexedDbStore } from './indexed-db.ts'
 import { keepUp, type Upkeep, type Word } from './keep-up.ts'
 import type { Live, LiveEvent } from './live.ts'
@@ -18,7 +18,7 @@ import { segment } from './paths.ts'
 import { OtherUserError, StorageError } from './problems.ts'
 import type { Query } from './queries.ts'
 import { batchOf, refusal, sendBulk, sendOne, type Outcome } from './push.ts'
-import { changeKey, newRows, rowKey, type Entry, type Progress } from './rows.ts'
+import { changeKey, namesOf, newRows, rowKey, type Entry, type Progress } from './rows.ts'
 import { mutex, platform, type Channel, type KeyValueStorage } from './storage.ts'
 import { keyValueStore, memoryStore, type CopyStore, type StoredRecord } from './store.ts'
 
@@ -39,7 +39,7 @@ export interface Conflict {
   theirs: object | undefined
 }
 
-/** How a copy is doing. `opening` is said by whoever waits for it to open. */
+/** How a copy is doing: `opening` while only its newest rows are read. */
 export type Status = 'opening' | 'first-sync' | 'ready' | 'offline' | 'stopped'
 
 /** How a copy is kept. */
@@ -100,6 +100,8 @@ export interface LocalCopy {
   /** Queues a refused change again, by its key, on top of what the server has now; `data` replaces fields of it. */
   applyAgain(key: string, data?: object): Promise<void>
   readonly status: Status
+  /** Resolves when all of it is read; until then `rows` has the newest ones. */
+  readonly opened: Promise<void>
   /** Whether changes elsewhere are heard of at once, by this tab or another. */
   readonly live: boolean
   /** How many rows a sync that has not ended yet has fetched; undefined when there is none. */
@@ -116,6 +118,12 @@ interface ChangesPage {
   changes: Entry[]
   cursor: string
   has_more: boolean
+}
+
+/** Where to go on reading a collection: below a key. */
+interface Way {
+  collection: Collection
+  below: string
 }
 
 /** What the tabs tell each other. */
@@ -136,6 +144,9 @@ export interface Sources {
 
 /** How many changes a page asks for. */
 const PAGE = 500
+/** How many rows of each collection are read before a copy opens, and how many at a time are after it. */
+const FIRST = 100
+const PAGE_OF_STORE = 1000
 /** How often a cursor is stored though nothing has changed, in milliseconds: it moves when the trash is emptied. */
 const CURSOR_EVERY = 60_000
 
@@ -162,6 +173,8 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
   /** The newest revision of each collection that was fetched, and those that came otherwise since. */
   const fetchedTo = new Map<string, number>()
   const recognized = new Set<string>()
+  /** While it is opened: the records that were written meanwhile, which are not read any more. */
+  let meanwhile: Set<string> | undefined
 
   // ── What is kept ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +182,7 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
   async function keep(records: readonly StoredRecord[], undo: readonly StoredRecord[] = []): Promise<void> {
     if (cleared || !records.length) return
     show(records)
+    note(records)
     try {
       await store.write(name, records)
     } catch (error) {
@@ -204,8 +218,13 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
     if (message === 'cleared') void clear()
     else if (isRecords(message)) {
       show(message)
+      note(message)
       recognize(message)
     } else upkeep?.hear(message)
+  }
+
+  function note(records: readonly StoredRecord[]): void {
+    for (const [key] of records) meanwhile?.add(key)
   }
 
   /** Remembers which revisions are here: a hint of one is an echo. */
@@ -291,6 +310,7 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
     data?: RowFields,
     instead?: Change,
   ): Promise<void> {
+    if (meanwhile && op !== 'create' && !all.shown(collection, id)) await opened
     const base = all.shown(collection, id)?.data
     const known = all.server(collection, id)
     // A row that never got to the server is created by being restored.
@@ -438,6 +458,7 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
     if (running) return running
     isWhole = whole
     running = syncing(async () => {
+      await opened
       if (cleared) return
       await catchUp()
       await push()
@@ -460,6 +481,7 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
   }
 
   function statusNow(): Status {
+    if (meanwhile) return 'opening'
     if (halted || failure instanceof OtherUserError) return 'stopped'
     if (failure) return 'offline'
     return all.progress?.at === undefined ? 'first-sync' : 'ready'
@@ -510,20 +532,74 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
   }
 
   listen()
-  show(await opened())
+  await moveOver()
+  const { whole: opened } = await open()
+  // Whoever waits for it hears of a failure, and `error` has it.
+  opened.catch(ignore)
   lastSyncedAt = all.progress?.at
 
-  /** What is kept; a copy that was one JSON text moves over with what waits in it. */
-  async function opened(): Promise<StoredRecord[]> {
-    const kept = await load()
-    const text = isInBrowser(storage) ? await platform.localStorage?.getItem(name) : undefined
-    if (kept.length || !text) return kept
-    const records = recordsOf(text, clock)
-    await store.write(name, records).catch((error: unknown) => {
+  /** A copy that was one JSON text moves over with what waits in it. */
+  async function moveOver(): Promise<void> {
+    const text = isInBrowser(storage) && (await platform.localStorage?.getItem(name))
+    if (!text || (await load()).length) return
+    await store.write(name, recordsOf(text, clock)).catch((error: unknown) => {
       throw unstored(error)
     })
     platform.localStorage?.removeItem(name)
-    return records
+  }
+
+  /** Reads what is kept: all of it or, if the store can, the newest rows first. Resolves to what resolves after the others. */
+  async function open(): Promise<{ whole: Promise<void> }> {
+    if (!store.last) {
+      show(await load())
+      return { whole: Promise.resolve() }
+    }
+    meanwhile = new Set()
+    show([...(await load('meta')), ...(await load('out/'))])
+    const ways = await Promise.all(
+      namesOf(collections).map((collection) => read(collection, undefined, FIRST)),
+    )
+    const further = ways.filter((way) => way !== undefined)
+    if (!further.length) meanwhile = undefined
+    return { whole: further.length ? readOn(further) : Promise.resolve() }
+  }
+
+  /** Reads the newest rows of a collection below a key. Resolves to where it is to go on, if there are more. */
+  async function read(
+    collection: Collection,
+    below: string | undefined,
+    count: number,
+  ): Promise<Way | undefined> {
+    const page = await lastOf(`row/${collection}/`, below, count)
+    if (cleared) return undefined
+    all.apply(page.filter(([key]) => !meanwhile?.has(key)))
+    const [first] = page
+    return first && page.length === count ? { collection, below: first[0] } : undefined
+  }
+
+  async function lastOf(
+    prefix: string,
+    below: string | undefined,
+    count: number,
+  ): Promise<readonly StoredRecord[]> {
+    try {
+      return (await store.last?.(name, prefix, below, count)) ?? []
+    } catch (error) {
+      throw unstored(error)
+    }
+  }
+
+  /** Reads the other rows, a page at a time, so that the page can be used meanwhile; then tells everybody. */
+  async function readOn(ways: readonly Way[]): Promise<void> {
+    try {
+      for (const each of ways) {
+        let way: Way | undefined = each
+        while (way) way = await read(way.collection, way.below, PAGE_OF_STORE)
+      }
+    } finally {
+      meanwhile = undefined
+      tell(new Set(namesOf(collections)))
+    }
   }
 
   function rows<Name extends Collection>(collection: Name, query?: QueryOf<Name>): readonly Row<Name>[]
@@ -596,6 +672,7 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
       const { op, collection, id } = change
       await queue(op, collection, id, (change.data ?? data) && { ...change.data, ...data }, change)
     },
+    opened,
     get status() {
       return statusNow()
     },

@@ -2,13 +2,13 @@ import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { developmentToken } from '../../scripts/token.ts'
 import { useBrowser } from './browser.ts'
-import { openHarness, run } from './harness.ts'
+import { openHarness, run } from '../../load/harness.ts'
 
 const chromium = useBrowser()
-const SOON = { timeout: 20_000 }
+
 const titles = `return copy.rows('tasks').map(({ title }) => title)`
 const START = `copy = await client.sync(); copy.start(1e9); await copy.sync()`
-const isLive = (page: Page) => expect.poll(() => run(page, 'return copy.live'), SOON).toBe(true)
+const isLive = (page: Page) => expect.poll(() => run(page, 'return copy.live')).toBe(true)
 
 /** Tabs of one browser, which all act as a user, and how many live lines each of them holds. */
 async function newTabs(user = `user-${crypto.randomUUID()}`) {
@@ -38,19 +38,19 @@ test('one tab is connected for all, and when it is closed another one is', async
   }
   expect([lines.get(page), lines.get(other)]).toEqual([1, 0])
   await run(elsewhere.page, `await copy.create('tasks', { title: 'One' })`)
-  for (const each of [page, other]) await expect.poll(() => run(each, titles), SOON).toEqual(['One'])
+  for (const each of [page, other]) await expect.poll(() => run(each, titles)).toEqual(['One'])
   await run(other, `await copy.create('tasks', { title: 'Two' })`)
   for (const each of [page, elsewhere.page]) {
-    await expect.poll(() => run(each, titles), SOON).toEqual(['Two', 'One'])
+    await expect.poll(() => run(each, titles)).toEqual(['Two', 'One'])
   }
 
   await page.close()
-  await expect.poll(() => lines.get(other), SOON).toBe(1)
+  await expect.poll(() => lines.get(other)).toBe(1)
   await isLive(other)
   await run(elsewhere.page, `await copy.create('tasks', { title: 'Three' })`)
-  await expect.poll(() => run(other, titles), SOON).toEqual(['Three', 'Two', 'One'])
+  await expect.poll(() => run(other, titles)).toEqual(['Three', 'Two', 'One'])
   await run(other, `copy.stop()`)
-  await expect.poll(() => lines.get(other), SOON).toBe(0)
+  await expect.poll(() => lines.get(other)).toBe(0)
   await close()
   await elsewhere.close()
 })
@@ -61,7 +61,7 @@ test('a page that was offline catches up as soon as the network is back', async 
   await isLive(page)
   await page.context().setOffline(true)
   await run(page, `await copy.create('tasks', { title: 'Meanwhile' })`)
-  await expect.poll(() => run(page, 'return copy.status'), SOON).toBe('offline')
+  await expect.poll(() => run(page, 'return copy.status')).toBe('offline')
   await page.context().setOffline(false)
   await expect
     .poll(() => run(page, 'return [copy.pending.length, copy.live]'), { timeout: 40_000 })
@@ -83,15 +83,15 @@ test('logging out, in another tab too, ends the line, and nothing more is heard'
   await run(page, `await client.register(${account}); await client.login(${account})`)
   for (const each of [page, other]) {
     await run(each, `heard = []; client.events(({ type }) => heard.push(type))`)
-    await expect.poll(() => run(each, 'return heard'), SOON).toEqual(['ready'])
+    await expect.poll(() => run(each, 'return heard')).toEqual(['ready'])
   }
   await run(page, `await client.post('/tasks', { body: { title: 'Before' } })`)
   for (const each of [page, other]) {
-    await expect.poll(() => run(each, 'return heard'), SOON).toEqual(['ready', 'changed'])
+    await expect.poll(() => run(each, 'return heard')).toEqual(['ready', 'changed'])
   }
   await run(page, `await client.logout()`)
   for (const each of [page, other]) {
-    await expect.poll(() => run(each, 'return heard'), SOON).toEqual(['ready', 'changed', 'ended'])
+    await expect.poll(() => run(each, 'return heard')).toEqual(['ready', 'changed', 'ended'])
   }
   await close()
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { useBrowser } from './browser.ts'
-import { openHarness, run } from './harness.ts'
+import { openHarness, run } from '../../load/harness.ts'
 
 const chromium = useBrowser()
 const PASSWORD = 'correct horse battery'

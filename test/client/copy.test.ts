@@ -230,6 +230,44 @@ test('a storage that is full is named, ends the syncing, and what could not be s
   expect([copy.status, copy.error, titlesIn(copy)]).toEqual(['ready', undefined, [title]])
 })
 
+test('the newest rows show before the others are read, and what is written meanwhile is not lost', async () => {
+  const storage = memoryStore()
+  const { copy, user } = await newDevice(undefined, { storage })
+  const titles = Array.from({ length: 250 }, (_, at) => `Task ${at}`)
+  for (const name of titles) await copy.create('tasks', { title: name })
+  await copy.sync()
+  const oldest = String(copy.rows('tasks').at(-1)?.id)
+
+  const gate = Promise.withResolvers<void>()
+  let pages = 0
+  const paged: CopyStore = {
+    ...storage,
+    async last(name, prefix, below, count) {
+      pages += 1
+      if (below !== undefined) await gate.promise
+      const records = await storage.load(name, prefix)
+      const sorted = records.toSorted(([a], [b]) => (a < b ? -1 : 1))
+      return sorted.filter(([key]) => below === undefined || key < below).slice(-count)
+    },
+  }
+  const { copy: again } = await newDevice(user.id, { storage: paged })
+  expect([again.status, titlesIn(again)]).toEqual(['opening', titles.slice(-100).toReversed()])
+  const newest = String(again.rows('tasks')[0]?.id)
+  await again.update('tasks', newest, { title: 'Edited' })
+  const renamed = again.update('tasks', oldest, { title: 'The first' })
+  const synced = again.sync()
+  let heard = 0
+  again.subscribe(() => (heard += 1), 'tasks')
+  gate.resolve()
+  await again.opened
+  await renamed
+  await synced
+  expect(titlesIn(again)).toEqual(['Edited', ...titles.slice(1, -1).toReversed(), 'The first'])
+  expect([again.status, again.pending, again.refused]).toEqual(['ready', [], []])
+  // Two of tasks, and one each of the others that are empty; those who listen do not hear of every page.
+  expect([pages, heard < 6]).toEqual([4, true])
+})
+
 test('what was one JSON text moves over with what waits in it, in its order', async () => {
   const { user } = await newDevice()
   const { body: task } = await user.call('POST', '/tasks', { title })

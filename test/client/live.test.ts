@@ -45,7 +45,7 @@ test('a line that was cut comes back, and brings what was missed', async () => {
   line.cut()
   expect(copy.live).toBe(false)
   await user.call('POST', '/tasks', { title })
-  await expect.poll(() => copy.live, { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => copy.live).toBe(true)
   await expect.poll(() => titlesIn(copy)).toEqual([title])
   copy.stop()
   expect([copy.live, line.open]).toEqual([false, 0])

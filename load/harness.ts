@@ -2,7 +2,7 @@ import { buildSync } from 'esbuild'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 
-const root = join(import.meta.dirname, '..', '..')
+const root = join(import.meta.dirname, '..')
 const { outputFiles } = buildSync({
   entryPoints: [join(root, 'client', 'src', 'index.ts')],
   bundle: true,
