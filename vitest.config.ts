@@ -36,7 +36,7 @@ async function fixtureMigrations(schemas: readonly string[]) {
 const unset = Object.fromEntries(Object.keys(settingsFor(false).shape).map((name) => [name, '']))
 
 const types = join(import.meta.dirname, 'test', 'fixtures', 'types')
-const typeFixtures = ['kinds', 'options', 'leaves'].map((name) => join(types, `${name}.ts`))
+const typeFixtures = ['kinds', 'options', 'leaves', 'cuttings'].map((name) => join(types, `${name}.ts`))
 
 const bindings = {
   ...unset,

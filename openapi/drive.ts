@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { encodeOpaque } from '../src/engine/cursor.ts'
 import type { Json } from './json.ts'
 import { operationsOf, type Operation } from './operations.ts'
-import { sample, type Given } from './sample.ts'
+import { neededBy, sample, type Given } from './sample.ts'
 
 /** A request to a deployment. */
 export interface Sent {
@@ -202,7 +202,11 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
     const query = operation.parameters.filter((each) => each.in === 'query' && each.required)
     const values = query.map(({ name, schema }) => [name, String(sample(document, schema, {}, name))])
     const search = values.length ? `?${new URLSearchParams(values).toString()}` : ''
-    return { path: path ?? (await fill(operation.path, headers)) + search, headers, given }
+    return {
+      path: path ?? (await fill(operation.path, headers)) + search,
+      headers,
+      given: { ...given, ...(operation.path.includes('{user_id}') && (await referred(operation, headers))) },
+    }
   }
 
   /** A path with a row of the caller's own for each id in it. */
@@ -223,7 +227,7 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
   async function rowIn(template: string, path: string, headers: Record<string, string>): Promise<string> {
     const creator = creatorOf(template)
     if (creator) {
-      const given = await performed(template, headers)
+      const given = { ...(await performed(template, headers)), ...(await referred(creator, headers)) }
       return row.parse(succeeded(await send(written(creator, { path, headers, given })))).id
     }
     const lists = z
@@ -232,6 +236,18 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
     const [first] = z.array(row).parse(Object.values(lists).find(Array.isArray))
     if (!first) throw new Error(`${path} is empty`)
     return first.id
+  }
+
+  /** For each reference that the body of an operation must hold, the id of a new row, with the rows that it needs in turn. */
+  async function referred({ body }: Operation, headers: Record<string, string>): Promise<Given> {
+    const given: Given = {}
+    for (const [name, collection] of neededBy(document, body.get(JSON_TYPE)?.schema)) {
+      const target = operations.find(({ path }) => path.endsWith(`/${collection}`) && creatorOf(path))
+      if (!target) throw new Error(`${name} refers to ${collection}, where no row can be created`)
+      const id = await rowIn(target.path, await fill(target.path, headers), headers)
+      given[name] = () => id
+    }
+    return given
   }
 
   /** Two rows in the collection that an operation is about, or one in every collection of the user's. */
@@ -408,7 +424,7 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
           return
         }
         const [taken] = await populate(operation, visited)
-        await ask(written(operation, { ...visited, given: { 'id?': () => taken } }))
+        await ask(written(operation, { ...visited, given: { ...visited.given, 'id?': () => taken } }))
       },
       async 410() {
         const request = await plain({ 'Idempotency-Key': 'once' })

@@ -25,10 +25,27 @@ const FORMATS: Record<string, string> = {
   date: '2026-11-20',
   'date-time': '2026-11-20T09:30:00.000Z',
   password: 'seven green bicycles',
+  uuid: '019a9f5c-4a00-7000-8000-000000000001',
 }
 
 /** What a server makes of itself unless it is told. */
 const OPTIONAL = new Set(['id', 'revision'])
+
+/** The fields of a body, at any depth, that must hold the id of a row: name → the collection that the row is in. */
+export function neededBy(document: unknown, schema: unknown): Map<string, string> {
+  const needed = new Map<string, string>()
+  const find = (part: unknown, name = ''): void => {
+    const { success, data = {} } = json.safeParse(part)
+    if (!success) return
+    if (typeof data.$ref === 'string') return find(resolve(document, data).value, name)
+    if (typeof data['x-references'] === 'string' && !('anyOf' in data)) needed.set(name, data['x-references'])
+    for (const [key, property] of Object.entries(json.safeParse(data.properties).data ?? {}))
+      find(property, key)
+    for (const each of [data.items, ...[data.oneOf ?? []].flat()]) find(each)
+  }
+  find(schema)
+  return needed
+}
 
 /**
  * A valid body for a schema of a document: every writable property, an array of each alternative of its items. The same
@@ -46,11 +63,10 @@ export function sample(document: unknown, schema: Json, given: Given = {}, name 
   if (Array.isArray(schema.enum)) return schema.enum[0]
   const alternatives = schema.anyOf ?? schema.oneOf
   if (Array.isArray(alternatives)) {
-    const [first, ...others] = z.array(json).parse(alternatives)
-    // What it refers to is not there.
-    const isReference = first?.format === 'uuid' && others.some(({ type }) => type === 'null')
-    return isReference ? null : again(first)
+    // What an optional reference refers to is not there.
+    return 'x-references' in schema ? null : again(alternatives[0])
   }
+  if ('x-references' in schema) throw new Error(`${name}: needs the id of a row that is there`)
   switch (Array.isArray(schema.type) ? schema.type[0] : schema.type) {
     case 'object': {
       const required = new Set(z.array(z.string()).parse(schema.required ?? []))

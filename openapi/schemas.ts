@@ -1,5 +1,5 @@
+import { getTableName } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import type * as z from 'zod'
 import { MAX_OPERATIONS } from '../src/engine/bulk.ts'
 import { ACTORS, type Resource } from '../src/engine/resource.ts'
 import {
@@ -20,7 +20,7 @@ import {
 export function schemasOf(resource: Resource): Json {
   const { name, singular, visible } = resource
   const Row = pascal(singular)
-  const input = fieldsOf(resource.input.create())
+  const input = fieldsOf(resource)
   const row = Object.fromEntries(
     visible.map((column) => [
       column.name,
@@ -51,7 +51,7 @@ const RETIRED = { description: 'No longer kept: accepted and ignored.', deprecat
 /** What creates, replaces and changes a row: its writable fields. */
 function bodySchemas(resource: Resource): Json {
   const Row = pascal(resource.singular)
-  const { properties, required } = fieldsOf(resource.input.create())
+  const { properties, required } = fieldsOf(resource)
   const retired = Object.fromEntries(resource.retired.map((name) => [name, RETIRED]))
   const fields = Object.fromEntries([...resource.writable.keys()].map((name) => [name, properties[name]]))
   const filled = Object.fromEntries(
@@ -127,13 +127,23 @@ function changeOf({ name, singular }: Resource): Json {
   return closed({ collection, id: ID, deleted: { type: 'boolean' }, revision: REVISION }, { data })
 }
 
-function fieldsOf(validator: z.core.$ZodType): { properties: Record<string, Json>; required: string[] } {
-  const { properties, required } = schemaOf(validator)
+function fieldsOf(resource: Resource): { properties: Record<string, Json>; required: string[] } {
+  const { properties, required } = schemaOf(resource.input.create())
   const fields = Object.entries(isJson(properties) ? properties : {})
   return {
-    properties: Object.fromEntries(fields.map(([name, field]) => [name, isJson(field) ? field : {}])),
+    properties: Object.fromEntries(
+      fields.map(([name, field]) => [name, { ...(isJson(field) && field), ...referred(resource, name) }]),
+    ),
     required: Array.isArray(required) ? required.map(String) : [],
   }
+}
+
+/** What a field refers to, in words and as `x-references`, by which programs find it. */
+function referred({ references }: Resource, name: string): Json {
+  const found = references.find(({ column }) => column.name === name)
+  if (!found) return {}
+  const collection = getTableName(found.table)
+  return { description: `The \`id\` of one of your own ${collection}.`, 'x-references': collection }
 }
 
 /**

@@ -16,6 +16,8 @@ export interface Collection {
   path: string
   /** For each field that refers to another row, the ids it may hold: rows made for this user. */
   references: Readonly<Record<string, readonly string[]>>
+  /** Below `/api/{user_id}`, where those rows are, in the same order. */
+  referencePaths: Readonly<Record<string, readonly string[]>>
   /** The same, for generated bodies. */
   given: Given
   /** Calls `/api/me` + path + `suffix`. */
@@ -31,13 +33,17 @@ export async function collectionOf(resource: Resource, user?: User): Promise<Col
   const owner = user ?? (await newUser())
   const above = resource.parent && (await rowOf(resource.parent.resource, owner))
   const path = `${above ?? ''}/${resource.name}`
-  const references = await referencesOf(resource, owner)
+  const referencePaths = await referencePathsOf(resource, owner)
+  const references = Object.fromEntries(
+    Object.entries(referencePaths).map(([name, paths]) => [name, paths.map(idIn)]),
+  )
   const call: Collection['call'] = (method, suffix = '', body, headers) =>
     owner.call(method, `${path}${suffix}`, body, headers)
   return {
     user: owner,
     path,
     references,
+    referencePaths,
     given: Object.fromEntries(
       Object.entries(references).map(([name, ids]) => [name, fc.constantFrom(...ids)]),
     ),
@@ -67,19 +73,18 @@ async function rowOf(resource: Resource, user: User): Promise<string> {
   return `${rows.path}/${(await rows.create(body)).id}`
 }
 
-/** Two new rows for each reference of a resource to choose from. */
-async function referencesOf(resource: Resource, user: User): Promise<Record<string, string[]>> {
-  const references: Record<string, string[]> = {}
+/** The paths of two new rows for each reference of a resource to choose from. */
+async function referencePathsOf(resource: Resource, user: User): Promise<Record<string, string[]>> {
+  const made: Record<string, string[]> = {}
   for (const { column, table } of resource.references) {
     const target = resourceOf(table)
-    const paths = [await rowOf(target, user), await rowOf(target, user)]
-    references[column.name] = paths.map(idIn)
+    made[column.name] = [await rowOf(target, user), await rowOf(target, user)]
   }
-  return references
+  return made
 }
 
 /** The resource of a table. */
-export function resourceOf(table: OwnedTable): Resource {
+function resourceOf(table: OwnedTable): Resource {
   const resource = resources.find((one) => one.table === table)
   if (!resource) throw new Error('a reference leads out of the declared resources')
   return resource

@@ -68,7 +68,7 @@ function textsOf(
   if (format === 'date-time') return ['2026-11-20T09:30:00.000Z', '2026-11-21T09:30:00.000Z']
   if (format === 'email') return [`${text}@example.com`]
   if (format === 'uri') return [`https://example.com/${text}`]
-  if (format === 'uuid') return []
+  if (format === 'uuid') return [newId()]
   return [text.slice(0, maxLength).padEnd(minLength, 'x'), ...GUESSES]
 }
 
@@ -79,11 +79,6 @@ function fits(
   if (typeof value !== 'string') return true
   if (value.length < minLength || value.length > maxLength) return false
   return !pattern || new RegExp(pattern, 'u').test(value)
-}
-
-/** Whether a field names a row: its values are ids. */
-export function isReference(schema: Schema): boolean {
-  return schema.format === 'uuid' || (schema.anyOf ?? schema.oneOf ?? []).some(isReference)
 }
 
 /** How many bodies are tried before a collection is given up. */
@@ -102,7 +97,8 @@ export async function learn(
   const mark = newMark()
   const candidates = new Map<string, unknown[]>()
   for (const [name, schema] of Object.entries(resource.writable)) {
-    const values = isReference(schema) ? targetsOf(name, rows) : valuesOf(schema, `${mark} ${name}`)
+    const target = schema['x-references']
+    const values = target === undefined ? valuesOf(schema, `${mark} ${name}`) : idIn(rows, target)
     if (values.length || resource.required.includes(name)) candidates.set(name, values)
   }
   const current = (): Body => Object.fromEntries(Array.from(candidates, ([name, [value]]) => [name, value]))
@@ -145,11 +141,9 @@ async function pairs(
   return good
 }
 
-function targetsOf(name: string, rows: ReadonlyMap<string, string>): string[] {
-  const stem = name.replace(/_id$/, '')
-  return [...rows]
-    .toSorted(([one], [other]) => Number(other.startsWith(stem)) - Number(one.startsWith(stem)))
-    .map(([, id]) => id)
+function idIn(rows: ReadonlyMap<string, string>, collection: string): string[] {
+  const id = rows.get(collection)
+  return id === undefined ? [] : [id]
 }
 
 function makerOf(
@@ -169,7 +163,7 @@ function makerOf(
     Object.fromEntries(names.map((name) => [name, fresh(pick(name, fit.get(name) ?? []))]))
   const several = [...fit].filter(([, values]) => values.length > 1)
   const [changing = ''] = [...texts, ...several.map(([name]) => name), ...fit.keys()]
-  const references = [...fit].filter(([name]) => isReference(resource.writable[name] ?? {}))
+  const references = [...fit].filter(([name]) => resource.writable[name]?.['x-references'])
   return {
     texts,
     references: new Map(references.map(([name, [id]]) => [name, String(id)])),

@@ -21,6 +21,8 @@ export interface Schema {
   readOnly?: boolean | undefined
   default?: unknown
   examples?: unknown[] | undefined
+  /** The collection of the row that the field names. */
+  'x-references'?: string | undefined
 }
 
 const schema: z.ZodType<Schema> = z.looseObject({
@@ -51,6 +53,7 @@ const schema: z.ZodType<Schema> = z.looseObject({
   readOnly: z.boolean().optional(),
   default: z.unknown().optional(),
   examples: z.array(z.unknown()).optional(),
+  'x-references': z.string().optional(),
 })
 
 const content = z.record(z.string(), z.looseObject({ schema: schema.optional() })).optional()

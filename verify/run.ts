@@ -2,7 +2,7 @@ import type { Answer, Client, User } from './client.ts'
 import type { Api, Resource } from './document.ts'
 import { expectRow, type Row } from './expect.ts'
 import { failureOf, type Report } from './report.ts'
-import { isReference, learn, type Body, type Maker } from './bodies.ts'
+import { learn, type Body, type Maker } from './bodies.ts'
 
 /** Everything a check needs. */
 export interface Run {
@@ -74,11 +74,11 @@ interface Known {
 
 const learned = new WeakMap<Run, Map<string, Known>>()
 
-/** Learns how to make bodies of every collection, those first that refer to fewer others. */
+/** Learns how to make bodies of every collection, those first that others need. */
 export async function prepare(run: Run): Promise<void> {
   const known = new Map<string, Known>()
   learned.set(run, known)
-  const order = run.api.resources.toSorted((one, other) => dependencies(one) - dependencies(other))
+  const order = inOrder(run.api.resources)
   for (const user of [run.mine, run.other]) {
     if (!user) continue
     for (const resource of order) {
@@ -92,9 +92,22 @@ export async function prepare(run: Run): Promise<void> {
   }
 }
 
-function dependencies({ parent, writable }: Resource): number {
-  const depth = parent ? 100 + dependencies(parent.resource) : 0
-  return depth + Object.values(writable).filter(isReference).length
+/** The collections, each after its parent and after those that its rows must and, but for circles, may refer to. */
+function inOrder(resources: readonly Resource[]): Set<Resource> {
+  const ordered = new Set<Resource>()
+  const begun = new Set<Resource>()
+  const add = (resource: Resource | undefined): void => {
+    if (!resource || begun.has(resource)) return
+    begun.add(resource)
+    add(resource.parent?.resource)
+    const { required, writable } = resource
+    for (const field of [...required, ...Object.keys(writable)]) {
+      add(resources.find(({ name }) => name === writable[field]?.['x-references']))
+    }
+    ordered.add(resource)
+  }
+  resources.forEach(add)
+  return ordered
 }
 
 /** A collection of a user's: for a child, under a new parent. */

@@ -1,4 +1,4 @@
-import { isReference, newId, type Body } from './bodies.ts'
+import { newId, type Body } from './bodies.ts'
 import { expectEqual, expectProblem, expectRow, expectStatus, expectThat, type Row } from './expect.ts'
 import { checkEach, type Rows, type Run } from './run.ts'
 
@@ -91,7 +91,7 @@ export async function writes(run: Run): Promise<void> {
           const { maxLength = 0 } = longest(schema)
           wrong.push(7, 'a\0b', ...(maxLength ? ['x'.repeat(maxLength + 1), '😀'.repeat(maxLength + 1)] : []))
         }
-        if (isReference(schema)) wrong.push('x', newId())
+        if (schema['x-references']) wrong.push('x', newId())
         for (const value of wrong) await refusedEverywhere(rows, { [name]: value }, name)
       }
     },

@@ -50,7 +50,7 @@ test('a resource may be called what a helper is called, and be referred to', () 
     ])
   }
   expect(project.run('resource.ts', 'labels', 'title:string', 'labels:list').status).toBe(0)
-  const second = project.run('resource.ts', 'text', 'first:labels?', 'moment:date', '--under', 'labels')
+  const second = project.run('resource.ts', 'text', 'first:labels', 'moment:date', '--under', 'labels')
   expect([second.status, second.output]).toEqual([0, expect.stringContaining('/labels/{label_id}/text')])
   expect(project.read('src/resources/text.ts')).toContain('label_id: parent(labelsTable)')
 })
