@@ -3,7 +3,7 @@ import { log } from './log.ts'
 import { ownKey, type OwnKey } from './own-key.ts'
 import { Problem } from './problems.ts'
 import { providers, secretSetting, type ConfiguredProvider } from './provider.ts'
-import { domain, httpsUrl, onOff, oneOf, origins, seconds, secret, sender, words } from './setting.ts'
+import { domain, httpsUrl, onOff, oneOf, origins, seconds, secret, sender, whole, words } from './setting.ts'
 
 const SECRET_BYTES = 32
 const DAY = 24 * 60 * 60
@@ -110,6 +110,9 @@ export function settingsFor(development: boolean) {
     ),
     GUESTS: onOff('off').check(
       z.describe('`on` lets anybody try without signing up: `POST /api/auth/guest`'),
+    ),
+    QUOTA_ROWS: whole(100_000).check(
+      z.describe('how many rows an owner may have in one collection, give or take 5 %; 0 for any number'),
     ),
     RATE_LIMITS: onOff('on').check(
       z.refine((on) => on || development, 'can be off in development only'),

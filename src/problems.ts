@@ -68,6 +68,11 @@ export const problemTypes = {
   ],
   admin_only: [403, 'Administrators only', 'The access token does not carry the role `admin`.'],
   not_your_path: [403, 'Not your path', 'The user in the path is not the user of the access token.'],
+  quota_exceeded: [
+    403,
+    'Quota exceeded',
+    'The collection holds as many rows as it may. Delete some first; the trash may hold as many again.',
+  ],
   not_found: [404, 'Not found', 'Nothing answers at this path.'],
   row_not_found: [404, 'No such row', 'There is no row with this id, or it is in the trash.'],
   no_account: [404, 'No account', 'The account of this user is not kept on this deployment.'],

@@ -27,6 +27,12 @@ export function seconds(usual: number, most: number) {
   return z.prefault(z.pipe(text, z.transform(Number)), String(usual))
 }
 
+/** A whole number from 0. */
+export function whole(usual: number) {
+  const text = z.string().check(z.regex(/^(0|[1-9]\d{0,11})$/, 'is not a whole number'))
+  return z.prefault(z.pipe(text, z.transform(Number)), String(usual))
+}
+
 /** Any text. */
 export function words() {
   return z.optional(z.string())

@@ -49,7 +49,7 @@ export interface Written {
 export interface Database {
   /**
    * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
-   * an assertion that does not hold, `id_taken`, `misconfigured`, `database_unavailable` or `database_timeout`; then
+   * an assertion that does not hold, `id_taken`, `quota_exceeded`, `misconfigured`, `database_unavailable` or `database_timeout`; then
    * nothing of the batch is stored, except after the last two, where it is not known.
    */
   batch(statements: readonly BoundStatement[], options?: BatchOptions): Promise<Row[][]>
@@ -131,6 +131,7 @@ function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 /** What D1's messages mean; they may hold SQL, so they go no further than here. */
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
+  [/CHECK constraint failed: quota_exceeded/, 'quota_exceeded'],
   [/no such (table|column)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
   [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],

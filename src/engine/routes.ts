@@ -3,6 +3,7 @@ import { Hono, type Context } from 'hono'
 import * as z from 'zod/mini'
 import type { Row } from '../d1/database.ts'
 import { bulkSchema, failedOperation, toOperation } from './bulk.ts'
+import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
 import { etagOf, ifMatch, matches, noneMatch } from './conditional.ts'
 import { idempotencyKey } from './idempotency-key.ts'
@@ -135,7 +136,7 @@ export function routesFor(resource: Resource): Hono<App> {
 
 /** The store of a resource for the owner and the rows that this request's path names. */
 export function storeOf(c: Context<App>, resource: Resource): Store {
-  return storeFor(resource, scopeOf(c, resource), c.get('database'))
+  return storeFor(resource, scopeOf(c, resource), c.get('database'), readConfig(c.env).QUOTA_ROWS)
 }
 
 /** The `{id}` of the path. Throws `row_not_found` for an id that no row can have. */

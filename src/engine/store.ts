@@ -4,6 +4,7 @@ import type { Database, Row } from '../d1/database.ts'
 import { outcomes, type IdempotencyKey, type Outcome } from './idempotency.ts'
 import { Problem, type ProblemType } from '../problems.ts'
 import type { ListQuery, Position, Sort } from './query.ts'
+import { withinQuota } from './quota.ts'
 import type { Resource } from './resource.ts'
 import { IS_LIVE, listValues, SORT_KEY } from './sql/reads.ts'
 import { decode } from './sql/rows.ts'
@@ -48,7 +49,7 @@ export interface Store {
   get(id: string): Promise<Row>
   /**
    * Inserts a row under the client's `id` or a new one. Throws `id_taken`, `invalid_body` (a reference), `row_not_found`
-   * (the parent), `key_reused`.
+   * (the parent), `key_reused`, `quota_exceeded`.
    */
   create(values: Values, id?: string, key?: IdempotencyKey): Promise<Done>
   /** Sets every writable column; one left out goes back to its default. Throws `row_not_found`, `stale_revision`. */
@@ -59,9 +60,15 @@ export interface Store {
   toggle(id: string, field: string, match: Match): Promise<Row>
   /** Puts the row into the trash. Throws `row_not_found`, `stale_revision`. */
   remove(id: string, match: Match): Promise<void>
-  /** Takes the row out of the trash; a live one stays as it is. Throws `row_not_found`, `stale_revision`, `key_reused`. */
+  /**
+   * Takes the row out of the trash; a live one stays as it is. Throws `row_not_found`, `stale_revision`, `key_reused`,
+   * `quota_exceeded`.
+   */
   restore(id: string, match: Match, key?: IdempotencyKey): Promise<Done>
-  /** Does all of the operations, in order, or none. Throws the first failing one's problem with its `index`, and `key_reused`. */
+  /**
+   * Does all of the operations, in order, or none. Throws the first failing one's problem with its `index`, and
+   * `key_reused`. It takes room in the quota for every row that it creates, also where it deletes others.
+   */
   bulk(operations: readonly Operation[], key?: IdempotencyKey): Promise<Done>
 }
 
@@ -73,8 +80,16 @@ export interface Scope {
   ancestors: Readonly<Record<string, string>>
 }
 
-/** The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. */
-export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope, database: Database): Store {
+/**
+ * The store of a resource for one scope. It binds the owner itself, so no caller can leave it out. `quota` is how many
+ * rows the owner may have, 0 for any number.
+ */
+export function storeFor(
+  resource: Resource,
+  { owner, caller, ancestors }: Scope,
+  database: Database,
+  quota: number,
+): Store {
   const statements = statementsFor(resource)
   const scope: Values = { [OWNER]: owner, [ACTOR_KEY]: caller === owner ? null : caller }
   for (const [column, id] of Object.entries(ancestors)) scope[ancestorSlot(column)] = id
@@ -107,6 +122,15 @@ export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope
   function parentAssertions(): BoundStatement[] {
     const { assertParent } = statements
     return assertParent ? [bound(assertParent, { problem: raise('row_not_found') })] : []
+  }
+
+  /** Does work that adds rows: one for each of `operations`, which are the indexes of a bulk's. */
+  function adding<Result>(
+    operations: readonly (number | undefined)[],
+    spend: BoundStatement,
+    work: (before: readonly BoundStatement[]) => Promise<Result>,
+  ): Promise<Result> {
+    return withinQuota(database, statements.quota, scope, { quota, operations, spend }, work)
   }
 
   /** Does the work once under its key; a later request gets the result of the first. */
@@ -208,7 +232,10 @@ export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope
     async create(values, id = uuidv7(), key) {
       const insert = bound(statements.create(Object.keys(values)), { ...fieldValues(values), id })
       const work = [...parentAssertions(), ...referenceAssertions(values), insert]
-      const done = await once(key, [{ status: 201, id }], work)
+      const spend = bound(statements.quota.spend, { rows: 1 })
+      const done = await adding([undefined], spend, (before) =>
+        once(key, [{ status: 201, id }], [...before, ...work]),
+      )
       if (!Array.isArray(done)) return done
       return fresh([resultOf(201, id, decoded(resource, done.at(-1)))])
     },
@@ -230,9 +257,12 @@ export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope
       const options = { match: Boolean(match) }
       const work = [statements.restore(options), statements.any].map((each) => bound(each, values))
       const remember = statements.keys.rememberRestore(options)
-      const done = await once(key, [{ status: 200, id }], work, remember, values)
+      const spend = bound(statements.quota.spendRestored(options), values)
+      const done = await adding([undefined], spend, (before) =>
+        once(key, [{ status: 200, id }], [...before, ...work], remember, values),
+      )
       if (!Array.isArray(done)) return done
-      const [[restored] = [], [found] = []] = done
+      const [[restored] = [], [found] = []] = done.slice(-work.length)
       if (restored) return fresh([resultOf(200, id, decode(resource, restored))])
       if (!found) throw new Problem('row_not_found')
       const { [IS_LIVE]: live, ...row } = found
@@ -244,10 +274,12 @@ export function storeFor(resource: Resource, { owner, caller, ancestors }: Scope
       const named = operations.map((operation) => ({ operation, id: operation.id ?? uuidv7() }))
       const outcome = named.map(({ operation, id }): Outcome => ({ status: SUCCESS[operation.op], id }))
       const each = named.map(({ operation, id }, at) => operationStatements(operation, id, at))
-      const guards = parentAssertions()
-      const done = await once(key, outcome, [...guards, ...each.flat()])
+      const work = [...parentAssertions(), ...each.flat()]
+      const created = named.flatMap(({ operation }, at) => (operation.op === 'create' ? [at] : []))
+      const spend = bound(statements.quota.spend, { rows: created.length })
+      const done = await adding(created, spend, (before) => once(key, outcome, [...before, ...work]))
       if (!Array.isArray(done)) return done
-      let last = guards.length - 1
+      let last = done.length - each.flat().length - 1
       return fresh(
         named.map(({ operation, id }, at) => {
           last += each[at]?.length ?? 0

@@ -5,3 +5,4 @@
 export * from '../accounts/schema.ts'
 export * from '../auth/schema.ts'
 export { idempotencyKeys } from '../engine/idempotency.ts'
+export { remainingRows } from '../engine/quota.ts'

@@ -8,6 +8,7 @@ import { tombstoneOf } from '../auth/tombstone.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
+import { remainingRows } from '../engine/quota.ts'
 import { memo } from '../memo.ts'
 import type { Resource } from '../engine/resource.ts'
 import { bind, compileUnscoped, compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
@@ -17,6 +18,7 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
   const tables = [
     ...resources.map(({ table }) => table),
     idempotencyKeys,
+    remainingRows,
     sessions,
     proofs,
     guesses,

@@ -1,5 +1,6 @@
 import { memo } from '../../memo.ts'
 import { keysOf } from '../idempotency.ts'
+import { quotaOf } from '../quota.ts'
 import type { Resource } from '../resource.ts'
 import { readsOf } from './reads.ts'
 import { writesOf } from './writes.ts'
@@ -9,4 +10,5 @@ export const statementsFor = memo((resource: Resource) => ({
   ...readsOf(resource),
   ...writesOf(resource),
   keys: keysOf(resource),
+  quota: quotaOf(resource),
 }))
