@@ -424,7 +424,8 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
           return
         }
         const [taken] = await populate(operation, visited)
-        await ask(written(operation, { ...visited, given: { ...visited.given, 'id?': () => taken } }))
+        const { id: _, ...given } = visited.given
+        await ask(written(operation, { ...visited, given: { ...given, 'id?': () => taken } }))
       },
       async 410() {
         const request = await plain({ 'Idempotency-Key': 'once' })

@@ -59,9 +59,9 @@ describe('with 10 000 rows of the user and 100 000 in the table', () => {
     expect(counted?.n).toBeGreaterThanOrEqual(PARTITION * (OTHERS + 1))
   })
 
-  test('create reads at most 3 rows and writes 2, in one statement', async () => {
+  test('create reads at most 3 rows and writes 2, in one statement beside that of the quota', async () => {
     const cost = await costOf('POST', '/tasks', { title: 'One', tags: ['a'], priority: 'high' })
-    expect(cost).toMatchObject({ status: 201, roundTrips: 1, statements: 1, written: 2 })
+    expect(cost).toMatchObject({ status: 201, roundTrips: 1, statements: 2, written: 2 })
     expect(cost.read).toBeLessThanOrEqual(3)
   })
 

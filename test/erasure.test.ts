@@ -39,6 +39,7 @@ async function fullAccount() {
   }
   const inserts = [
     `INSERT INTO proofs VALUES (?, 'verify', '', '', '')`,
+    `INSERT INTO remaining_rows VALUES (?, 'tasks', 1)`,
     `INSERT INTO guesses VALUES (?, '', 1, '', '')`,
     `INSERT INTO passkeys VALUES (?1, '', ?1, '', -7, 0, 0, '', '', '', NULL)`,
     `INSERT INTO identities VALUES (?1, '', '', ?1, '', NULL, '', NULL)`,

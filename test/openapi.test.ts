@@ -37,7 +37,7 @@ ajv.addFormat('int64', { type: 'number', validate: Number.isSafeInteger })
 ajv.addFormat('int32', { type: 'number', validate: (value) => Math.abs(value) < 2 ** 31 })
 ajv.addFormat('uri-reference', (text) => URL.canParse(text, 'https://api.test'))
 // What an OpenAPI document has beside its schemas.
-ajv.addVocabulary([...Object.keys(document), 'example', 'discriminator', 'x-default'])
+ajv.addVocabulary([...Object.keys(document), 'example', 'discriminator', 'x-default', 'x-references'])
 ajv.addSchema(document, 'openapi')
 
 /** What is wrong with a value by the schema at a place in the document. */
