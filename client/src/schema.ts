@@ -456,6 +456,7 @@ export interface components {
         | '/docs/problems#reauthentication_required'
         | '/docs/problems#admin_only'
         | '/docs/problems#not_your_path'
+        | '/docs/problems#quota_exceeded'
         | '/docs/problems#not_found'
         | '/docs/problems#row_not_found'
         | '/docs/problems#no_account'
@@ -1094,6 +1095,7 @@ export interface components {
       priority: 'low' | 'medium' | 'high'
       due_date: string | null
       tags: string[]
+      /** @description The `id` of one of your own projects. */
       project_id: string | null
       /** Format: int64 */
       readonly revision: number
@@ -1143,6 +1145,7 @@ export interface components {
       due_date?: string | null
       /** @description Left out: `[]`. */
       tags?: string[]
+      /** @description The `id` of one of your own projects. */
       project_id?: string | null
     }
     TaskReplace: {
@@ -1162,6 +1165,7 @@ export interface components {
       due_date?: string | null
       /** @description Left out: `[]`. */
       tags?: string[]
+      /** @description The `id` of one of your own projects. */
       project_id?: string | null
     }
     TaskUpdate: {
@@ -1174,6 +1178,7 @@ export interface components {
       priority?: 'low' | 'medium' | 'high'
       due_date?: string | null
       tags?: string[]
+      /** @description The `id` of one of your own projects. */
       project_id?: string | null
     }
     TasksBulk: {
@@ -1378,7 +1383,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Foreign origin (`foreign_origin`) · E-mail not verified (`email_unverified`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) */
+    /** @description Foreign origin (`foreign_origin`) · E-mail not verified (`email_unverified`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) · Quota exceeded (`quota_exceeded`) */
     Problem403: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1747,7 +1752,9 @@ export interface operations {
            *           "archived": false,
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "count": 1,
@@ -1815,7 +1822,9 @@ export interface operations {
            *       "archived": false,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Project']
@@ -1920,7 +1929,9 @@ export interface operations {
            *             "archived": false,
            *             "revision": 1795167000001,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -1934,7 +1945,9 @@ export interface operations {
            *             "archived": false,
            *             "revision": 1795167000002,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -1998,7 +2011,9 @@ export interface operations {
            *       "archived": false,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Project']
@@ -2075,7 +2090,9 @@ export interface operations {
            *       "archived": false,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Project']
@@ -2195,7 +2212,9 @@ export interface operations {
            *       "archived": false,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Project']
@@ -2270,7 +2289,9 @@ export interface operations {
            *       "archived": false,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Project']
@@ -2383,7 +2404,9 @@ export interface operations {
            *           "project_id": null,
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "count": 1,
@@ -2466,7 +2489,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
@@ -2593,7 +2618,9 @@ export interface operations {
            *             "project_id": null,
            *             "revision": 1795167000001,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -2615,7 +2642,9 @@ export interface operations {
            *             "project_id": null,
            *             "revision": 1795167000002,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -2687,7 +2716,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
@@ -2779,7 +2810,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
@@ -2914,7 +2947,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
@@ -2997,7 +3032,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
@@ -3080,7 +3117,9 @@ export interface operations {
            *           "body": "A body",
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "count": 1,
@@ -3149,7 +3188,9 @@ export interface operations {
            *       "body": "A body",
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Comment']
@@ -3253,7 +3294,9 @@ export interface operations {
            *             "body": "A body",
            *             "revision": 1795167000001,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -3266,7 +3309,9 @@ export interface operations {
            *             "body": "A body",
            *             "revision": 1795167000002,
            *             "created_at": "2026-11-20T09:30:00.000Z",
-           *             "updated_at": "2026-11-20T09:30:00.000Z"
+           *             "updated_at": "2026-11-20T09:30:00.000Z",
+           *             "created_by": "ada",
+           *             "updated_by": "ada"
            *           }
            *         },
            *         {
@@ -3331,7 +3376,9 @@ export interface operations {
            *       "body": "A body",
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Comment']
@@ -3407,7 +3454,9 @@ export interface operations {
            *       "body": "A body",
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Comment']
@@ -3528,7 +3577,9 @@ export interface operations {
            *       "body": "A body",
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Comment']
@@ -3604,7 +3655,9 @@ export interface operations {
            *       "body": "A body",
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Comment']
@@ -3686,7 +3739,9 @@ export interface operations {
            *           "body": "A body",
            *           "revision": 1795167000001,
            *           "created_at": "2026-11-20T09:30:00.000Z",
-           *           "updated_at": "2026-11-20T09:30:00.000Z"
+           *           "updated_at": "2026-11-20T09:30:00.000Z",
+           *           "created_by": "ada",
+           *           "updated_by": "ada"
            *         }
            *       ],
            *       "count": 1,
@@ -3752,7 +3807,9 @@ export interface operations {
            *       "project_id": null,
            *       "revision": 1795167000001,
            *       "created_at": "2026-11-20T09:30:00.000Z",
-           *       "updated_at": "2026-11-20T09:30:00.000Z"
+           *       "updated_at": "2026-11-20T09:30:00.000Z",
+           *       "created_by": "ada",
+           *       "updated_by": "ada"
            *     }
            */
           'application/json': components['schemas']['Task']
