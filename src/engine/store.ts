@@ -125,11 +125,11 @@ export function storeFor(
   }
 
   /** Does work that adds rows: one for each of `operations`, which are the indexes of a bulk's. */
-  function adding<Result>(
+  function adding<Made>(
     operations: readonly (number | undefined)[],
     spend: BoundStatement,
-    work: (before: readonly BoundStatement[]) => Promise<Result>,
-  ): Promise<Result> {
+    work: (before: readonly BoundStatement[]) => Promise<Made>,
+  ): Promise<Made> {
     return withinQuota(database, statements.quota, scope, { quota, operations, spend }, work)
   }
 
