@@ -227,6 +227,37 @@ async function ledger(database: D1Database): Promise<Entry[]> {
   await note('bulk, the last of it fails', missing, 'POST', '/tasks/bulk', {
     operations: [...operations.slice(1), { op: 'delete', id: uuidv7() }],
   })
+  const named = z.object({ id: z.string() })
+  const team = await note(
+    'make a team',
+    least(1, 6, 'the caller’s teams; the team; the member and what is noted, each with its index'),
+    'POST',
+    '/api/teams',
+    { name: 'A team' },
+  )
+  const ours = `/api/${named.parse(JSON.parse(team.text)).id}`
+  const shared = await create(`${ours}/tasks`)
+  const sharedRow = `${ours}/tasks/${shared.id}`
+  await note('get, of a team', least(2, 0, 'the row, and the member'), 'GET', sharedRow)
+  await note('create, of a team', least(2, 2, 'as create, and the member'), 'POST', `${ours}/tasks`, {
+    title: 'One',
+  })
+  await note('patch, of a team', least(3, 2, 'as patch, and the member'), 'PATCH', sharedRow, {
+    title: 'Two',
+  })
+  await note('delete, of a team', least(3, 3, 'as delete, and the member'), 'DELETE', sharedRow)
+  await note('get, of a team of others', missing, 'GET', `/api/team-${uuidv7()}/tasks/${shared.id}`)
+  const inTeam = `/api/teams/${ours.slice('/api/'.length)}`
+  await note('list teams', least(2, 0, 'the team and the member'), 'GET', '/api/teams')
+  await note('list members', one, 'GET', `${inTeam}/members`)
+  await note(
+    'invite',
+    least(2, 4, 'the member and the team; the invitation and what is noted, each with its index'),
+    'POST',
+    `${inTeam}/invitations`,
+    { role: 'viewer' },
+  )
+
   const account = { email: 'ledger@example.com', password: 'a password that nobody has' }
   await note(
     'register',

@@ -97,7 +97,7 @@ export function accountPaths(): Json {
           'For `navigator.credentials.create()`; its answer goes to `register`, with the same e-mail, within five minutes and once. ' +
           'Nothing is stored.',
         security: MAYBE,
-        requestBody: json('PasskeyRegistrant'),
+        requestBody: taking('PasskeyRegistrant'),
         responses: {
           ...answer(200, 'CreationOptions', 'The options.', []),
           ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
@@ -143,7 +143,7 @@ export function accountPaths(): Json {
           'With what `navigator.credentials.get()` made of the options, within five minutes and once.',
         security: [],
         parameters: [cookieParameter()],
-        requestBody: json('AuthenticationResponse'),
+        requestBody: taking('AuthenticationResponse'),
         responses: {
           ...tokens('A pair of tokens, of a new session.'),
           ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
@@ -211,7 +211,7 @@ export function accountPaths(): Json {
           'The code that a provider’s callback handed over, once, within a minute, with its verifier (RFC 7636).',
         security: [],
         parameters: [cookieParameter()],
-        requestBody: json('CodeExchange'),
+        requestBody: taking('CodeExchange'),
         responses: {
           ...tokens('A pair of tokens, of a new session.'),
           ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
@@ -271,7 +271,7 @@ export function accountPaths(): Json {
         description:
           'With what `navigator.credentials.create()` made of the options, within five minutes and once. Needs a login of the last ' +
           'ten minutes.',
-        requestBody: json('PasskeyCreate'),
+        requestBody: taking('PasskeyCreate'),
         responses: {
           ...created('Passkey', 'The new passkey.'),
           ...problems(...BODY, 401, 403, 409, ...ANYWHERE),
@@ -282,7 +282,7 @@ export function accountPaths(): Json {
       parameters: [ref('parameters', 'id')],
       patch: operation('renamePasskey', 'Rename a passkey', {
         description: 'Gives it another name.',
-        requestBody: json('PasskeyName'),
+        requestBody: taking('PasskeyName'),
         responses: {
           ...answer(200, 'Passkey', 'The passkey.', []),
           ...problems(...BODY, 401, 403, 404, ...ANYWHERE),
@@ -315,7 +315,7 @@ export function accountPaths(): Json {
           'Ends the session of the access token, or of a refresh token in the body or cookie; with `all` every session of the ' +
           'user. It holds for the very next request.',
         security: [{ bearer: [] }, { oauth2: [] }, { cookie: [] }, {}],
-        requestBody: json('Logout', false),
+        requestBody: taking('Logout', false),
         responses: { ...done('Logged out.'), ...problems(...BODY, 401, 403, ...ANYWHERE) },
       }),
     },
@@ -330,7 +330,7 @@ export function accountPaths(): Json {
         description:
           'Ends every other session, and gives this one new tokens; a token without a session gets a 204. The current ' +
           'password has a limit of its own.',
-        requestBody: json('PasswordChange'),
+        requestBody: taking('PasswordChange'),
         responses: {
           ...tokens('A new pair for this session.'),
           ...done('Changed.'),
@@ -361,7 +361,7 @@ export function accountPaths(): Json {
           'Mails the address a link to set a new password, if it has an account here; the answer is the same if not. The link ' +
           'leads to `APP_URL#reset=<token>` and works once, for an hour.',
         security: [],
-        requestBody: json('EmailAddress'),
+        requestBody: taking('EmailAddress'),
         responses: { ...asked('Asked.'), ...problems(...BODY, 404, ...ANYWHERE) },
       }),
     },
@@ -371,7 +371,7 @@ export function accountPaths(): Json {
           'With the token of the mail. It verifies the address, ends every session, and removes the passkeys and identities that ' +
           'were added before the address was ever proved. Log in next.',
         security: [],
-        requestBody: json('PasswordReset'),
+        requestBody: taking('PasswordReset'),
         responses: { ...done('Set.'), ...problems(...BODY, 404, ...ANYWHERE) },
       }),
     },
@@ -389,7 +389,7 @@ export function accountPaths(): Json {
           'With the token of the mail, signed in or not. An account that never proved the same address loses it, and with it ' +
           'every way in.',
         security: [],
-        requestBody: json('Proof'),
+        requestBody: taking('Proof'),
         responses: { ...done('Verified.'), ...problems(...BODY, 404, ...ANYWHERE) },
       }),
     },
@@ -398,7 +398,7 @@ export function accountPaths(): Json {
         description:
           'Asks the new address to prove itself and tells the former one; nothing changes before. An address of another account ' +
           'looks the same, and its owner gets a mail. Needs the current password, or a login of the last ten minutes.',
-        requestBody: json('EmailChange'),
+        requestBody: taking('EmailChange'),
         responses: { ...asked('Asked.'), ...problems(...BODY, 401, 403, 404, ...ANYWHERE) },
       }),
     },
@@ -436,15 +436,17 @@ export function accountPaths(): Json {
       parameters: [ref('parameters', 'user_id')],
       delete: operation('eraseAccount', 'Erase the account', {
         description:
-          'The account, its sessions and every row it owns are gone, at once and for good. Needs a login of the last ten minutes.',
-        responses: { ...done('Erased.'), ...problems(401, 403, ...ANYWHERE) },
+          'The account, its sessions and every row it owns are gone, at once and for good, with the teams that nobody else is in. ' +
+          'Whoever is the only owner of another team has to hand it over first. Needs a login of the last ten minutes.',
+        responses: { ...done('Erased.'), ...problems(401, 403, 409, ...ANYWHERE) },
       }),
     },
     '/api/{user_id}/export': {
       parameters: [ref('parameters', 'user_id')],
       get: operation('exportAccount', 'Export everything', {
         description:
-          'One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed. Needs a login of the ' +
+          'One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed; of a ' +
+          'team, its members and rows, and for its administrators invitations and what happened. Needs a login of the ' +
           'last ten minutes. The cost headers count what was read ' +
           'before the first byte.',
         responses: {
@@ -525,7 +527,7 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     ...webAuthnSchemas(),
     PasskeyName: schemaOf(passkeyName),
     Passkey: schemaOf(passkey),
-    PasskeyList: pageOf('passkeys', 'Passkey'),
+    PasskeyList: listed('passkeys', 'Passkey'),
     Provider: closed({
       id: { type: 'string', description: 'Its name in paths.' },
       name: { type: 'string', description: 'Its name for people.' },
@@ -535,7 +537,7 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     ProviderCallback: { ...closed({}, CALLBACK), additionalProperties: true },
     CodeExchange: schemaOf(tokenBody),
     Identity: schemaOf(identity),
-    IdentityList: pageOf('identities', 'Identity'),
+    IdentityList: listed('identities', 'Identity'),
     Credentials: schemaOf(credentials),
     PasswordGrant: schemaOf(passwordGrant),
     Refresh: schemaOf(refreshBody),
@@ -549,25 +551,40 @@ export function accountSchemas(resources: readonly Resource[]): Json {
     Account: schemaOf(account),
     Session: schemaOf(session),
     Activity: schemaOf(happening),
-    ActivityList: pageOf('activity', 'Activity'),
-    UserList: pageOf('users', 'Account'),
-    SessionList: pageOf('sessions', 'Session'),
+    ActivityList: listed('activity', 'Activity'),
+    UserList: listed('users', 'Account'),
+    SessionList: listed('sessions', 'Session'),
     Tokens: closed({
       access_token: { type: 'string', description: 'A JWT: send it as `Authorization: Bearer`.' },
       ...lifetime,
       refresh_token: { type: 'string', description: 'For the next refresh, once.' },
     }),
     CookieTokens: closed(lifetime),
-    Export: closed({
-      user_id: { type: 'string' },
-      exported_at: { type: 'string', format: 'date-time' },
-      account: { anyOf: [ref('schemas', 'Account'), { type: 'null' }] },
-      sessions: { type: 'array', items: ref('schemas', 'Session') },
-      passkeys: { type: 'array', items: ref('schemas', 'Passkey') },
-      identities: { type: 'array', items: ref('schemas', 'Identity') },
-      activity: { type: 'array', items: ref('schemas', 'Activity') },
-      ...rows,
-    }),
+    Export: closed(
+      {
+        user_id: { type: 'string' },
+        exported_at: { type: 'string', format: 'date-time' },
+        ...rows,
+      },
+      {
+        account: { anyOf: [ref('schemas', 'Account'), { type: 'null' }], description: 'Of a user.' },
+        sessions: { type: 'array', items: ref('schemas', 'Session') },
+        passkeys: { type: 'array', items: ref('schemas', 'Passkey') },
+        identities: { type: 'array', items: ref('schemas', 'Identity') },
+        activity: {
+          type: 'array',
+          items: { anyOf: [ref('schemas', 'Activity'), ref('schemas', 'TeamActivity')] },
+          description: 'Of a team, only for its administrators.',
+        },
+        team: { ...ref('schemas', 'Team'), description: 'Of a team.' },
+        members: { type: 'array', items: ref('schemas', 'Member') },
+        invitations: {
+          type: 'array',
+          items: ref('schemas', 'Invitation'),
+          description: 'Of a team, only for its administrators.',
+        },
+      },
+    ),
     KeySet: closed({ keys: { type: 'array', items: ref('schemas', 'PublicKey') } }),
     PublicKey: closed(
       {
@@ -605,10 +622,16 @@ export const SECURITY_SCHEMES = {
 }
 
 function operation(operationId: string, summary: string, rest: Json): Json {
-  return { operationId, summary, tags: [operationId.includes('User') ? 'admin' : 'account'], ...rest }
+  return operationIn(operationId.includes('User') ? 'admin' : 'account', operationId, summary, rest)
 }
 
-function json(schema: string, required = true): Json {
+/** An operation under a tag. */
+export function operationIn(tag: string, operationId: string, summary: string, rest: Json): Json {
+  return { operationId, summary, tags: [tag], ...rest }
+}
+
+/** A body of JSON. */
+export function taking(schema: string, required = true): Json {
   return { required, content: { 'application/json': { schema: ref('schemas', schema) } } }
 }
 
@@ -644,14 +667,16 @@ function tokens(description: string, status = 200): Json {
   }
 }
 
-function page(): Json[] {
+/** The query string of a list that is not a resource's. */
+export function page(): Json[] {
   return [
     limitParameter('entries', MAX_LIMIT, DEFAULT_LIMIT),
     query('cursor', 'Where the last page ended: its `next_cursor`.', { type: 'string' }),
   ]
 }
 
-function pageOf(name: string, item: string): Json {
+/** A page of such a list. */
+export function listed(name: string, item: string): Json {
   return closed({
     [name]: { type: 'array', items: ref('schemas', item) },
     count: { ...COUNT, description: 'How many this page has.' },

@@ -7,6 +7,7 @@ import { PARAMETERS } from './parameters.ts'
 import { changesPath, pathOf, pathsOf, servicePaths, serviceSchemas, verbItem } from './paths.ts'
 import { HEADERS, problemResponses, problemSchemas } from './responses.ts'
 import { changesSchemas, schemasOf } from './schemas.ts'
+import { teamPaths, teamSchemas } from './teams.ts'
 
 /** The OpenAPI 3.1 document of an API, derived from its declarations, the problem table and nothing else. */
 export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[]): Json {
@@ -28,6 +29,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
         description: `The user's own ${name}: each ${singular} is a row.`,
       })),
       { name: 'account', description: 'The account, its sessions and all that it owns.' },
+      { name: 'teams', description: 'Owners of rows that several users share.' },
       { name: 'admin', description: 'For administrators.' },
       { name: 'changes', description: 'Delta sync over every collection.' },
       { name: 'service', description: 'The service itself; no credentials needed.' },
@@ -38,6 +40,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
       ...changesPath(),
       ...eventsPath(),
       ...accountPaths(),
+      ...teamPaths(),
       ...servicePaths(),
     },
     components: {
@@ -52,6 +55,7 @@ export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[
           changesSchemas(resources),
           liveSchemas(resources),
           accountSchemas(resources),
+          teamSchemas(),
           ...resources.map(schemasOf),
         ]),
       },
@@ -71,7 +75,7 @@ export function pinned(document: Json): Json {
   return { ...document, servers, paths: Object.fromEntries(below) }
 }
 
-const INTRODUCTION = `Every path under \`/api/{user_id}\` belongs to one user: \`{user_id}\` is the \`sub\` of the caller's token, or \`me\`.
+const INTRODUCTION = `Every path under \`/api/{user_id}\` belongs to one owner: \`{user_id}\` is the \`sub\` of the caller's token, \`me\`, or the id of a team.
 The same paths answer under \`/api/v1\`, the pinned version, which has [a document](/openapi.v1.json) of its own to generate clients from.
 
 Rows carry a \`revision\`, which is also their \`ETag\`: send it back as \`If-Match\` to change only what you have seen.

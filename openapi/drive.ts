@@ -62,6 +62,8 @@ export function isInReach({ path }: Operation, status: number): boolean {
   if (/\/(passkeys|identities)(\/{id})?$/.test(path) && status === 409) return false
   // That is a guest's cookie from elsewhere, and a login of more than ten minutes ago.
   if (/^\/api\/auth\/(register|login\/{provider})/.test(path) && status === 403) return false
+  // Nobody here is in five hundred teams.
+  if (path === '/api/teams' && status === 409) return false
   return (
     !OUT_OF_REACH.has(status) && !(status === 404 && path.startsWith('/api/auth/') && !path.includes('{'))
   )
@@ -82,6 +84,7 @@ const MAILED: ReadonlyMap<string, LinkPurpose> = new Map([
 
 const json = z.record(z.string(), z.unknown())
 const row = z.object({ id: z.string() })
+const membership = z.object({ members: z.array(z.object({ user_id: z.string(), role: z.string() })) })
 const pair = z.object({ access_token: z.string(), refresh_token: z.string() })
 const PASSWORD = 'seven green bicycles'
 /** Of a client that signs in with a provider (RFC 7636 §4.1). */
@@ -101,6 +104,10 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
   /** A new account that is logged in, for the operations about accounts; for others a token is enough. */
   async function enter({ path, open, method }: Operation): Promise<Omit<Visit, 'path'> & { path?: string }> {
     if (path.startsWith('/api/admin/')) return { headers: bearer(await newToken('admin')), given: {} }
+    if (path === '/api/invitations/accept') {
+      const token = await invitation(await newTeam(bearer(await newToken())))
+      return { headers: bearer(await newToken()), given: { token: () => token } }
+    }
     if (!path.startsWith('/api/auth/')) return { headers: open ? {} : bearer(await newToken()), given: {} }
     const email = `ada-${uuidv7()}@example.com`
     const given: Given = {
@@ -136,6 +143,33 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
         refresh_token: () => refresh_token,
       },
     }
+  }
+
+  /** A new team of whoever is logged in by these headers. */
+  async function newTeam(headers: Record<string, string>) {
+    const { id } = row.parse(succeeded(await post('/api/teams', {}, headers)))
+    return { path: `/api/teams/${id}`, headers }
+  }
+
+  /** The token of an invitation into a team. */
+  async function invitation({ path, headers }: Awaited<ReturnType<typeof newTeam>>): Promise<string> {
+    const body = JSON.stringify({ role: 'viewer' })
+    const invited = await send({
+      method: 'POST',
+      path: `${path}/invitations`,
+      headers: { ...headers, 'Content-Type': JSON_TYPE },
+      body,
+    })
+    return z.object({ token: z.string() }).parse(succeeded(invited)).token
+  }
+
+  /** The user id of a new member of a team. */
+  async function newMember(team: Awaited<ReturnType<typeof newTeam>>): Promise<string> {
+    const token = await invitation(team)
+    succeeded(await post('/api/invitations/accept', { token: () => token }, bearer(await newToken())))
+    const list = await send({ method: 'GET', path: `${team.path}/members`, headers: team.headers })
+    const { members } = membership.parse(succeeded(list))
+    return members.find((each) => each.role === 'viewer')?.user_id ?? ''
   }
 
   /** What was mailed to a new account, for the operations that use it. */
@@ -215,7 +249,9 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
     let filled = ''
     for (const segment of path.split('/').slice(1)) {
       if (segment === '{user_id}') filled += '/me'
-      else if (segment === '{provider}') filled += `/${await providerId()}`
+      else if (segment === '{member_id}') {
+        filled += `/${await newMember({ path: filled.replace(/\/members$/, ''), headers })}`
+      } else if (segment === '{provider}') filled += `/${await providerId()}`
       else if (segment.startsWith('{')) filled += `/${await rowIn(template, filled, headers)}`
       else filled += `/${segment}`
       template += `/${segment}`
@@ -379,6 +415,10 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
           await ask({ ...request, path: request.path.replace('/me', '/somebody-else') })
           return
         }
+        if (operation.path.includes('{team_id}')) {
+          await ask({ ...request, headers: { ...request.headers, ...bearer(await newToken()) } })
+          return
+        }
         // A role is missing; or a browser sends its cookies from elsewhere.
         const token = request.headers.Authorization ?? ''
         if (operation.path.startsWith('/api/admin/')) {
@@ -398,6 +438,10 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
       },
       async 404() {
         const request = await plain({}, operation.path.endsWith('/bulk') ? { id: uuidv7 } : {})
+        if (operation.path.includes('{team_id}')) {
+          await ask({ ...request, path: request.path.replace(/[^/]+$/, uuidv7()) })
+          return
+        }
         const ID = /[\da-f]{8}-[\da-f-]{27}/g
         await ask({ ...request, path: request.path.replaceAll(ID, () => uuidv7()) })
         if (operation.path.endsWith('/{provider}')) {
@@ -416,6 +460,19 @@ export function driverFor(document: unknown, { send, newToken, mailed, ceremonie
       },
       async 409() {
         const visited = await arrive()
+        const { path, headers } = visited
+        if (operation.path === '/api/{user_id}') await newMember(await newTeam(headers))
+        if (operation.path.includes('{member_id}') || operation.path === '/api/{user_id}') {
+          await ask(
+            written(operation, { path: path.replace(/members\/.*/, 'members/me'), headers, given: {} }),
+          )
+          return
+        }
+        if (operation.path === '/api/invitations/accept') {
+          const token = await invitation(await newTeam(headers))
+          await ask(written(operation, { ...visited, given: { token: () => token } }))
+          return
+        }
         if (operation.responses.has(201)) {
           const id = uuidv7()
           const request = written(operation, { ...visited, given: { ...visited.given, 'id?': () => id } })

@@ -1,5 +1,5 @@
 /** What a link in a mail is for. */
-export type LinkPurpose = 'reset' | 'verify'
+export type LinkPurpose = 'reset' | 'verify' | 'invitation'
 
 interface Letter {
   to: string

@@ -1,6 +1,7 @@
 import { DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, SEARCH_LENGTH } from '../src/engine/query.ts'
 import type { Resource } from '../src/engine/resource.ts'
 import { text } from '../src/engine/fields.ts'
+import { UUID_V7 } from '../src/ids.ts'
 import { COUNT, ID, schemaOf, type Json } from './json.ts'
 
 /** The parameters that many operations share. */
@@ -9,10 +10,24 @@ export const PARAMETERS = {
     name: 'user_id',
     in: 'path',
     required: true,
-    description: 'The `sub` of your token, or `me`.',
+    description: 'The `sub` of your token, `me`, or the id of a team.',
     schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$', examples: ['me'] },
   },
   id: { name: 'id', in: 'path', required: true, description: 'The id of a row, a UUIDv7.', schema: ID },
+  team_id: {
+    name: 'team_id',
+    in: 'path',
+    required: true,
+    description: 'The id of a team.',
+    schema: { type: 'string', pattern: UUID_V7.source.replace('^', '^team-') },
+  },
+  member_id: {
+    name: 'member_id',
+    in: 'path',
+    required: true,
+    description: 'The user id of a member, or `me`.',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._~:@|-]{1,128}$' },
+  },
   account_id: {
     name: 'id',
     in: 'path',

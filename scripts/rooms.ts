@@ -18,6 +18,7 @@ const rooms: Readonly<Record<string, string>> = {
   schema: 'the tables of the engine, with their migrations',
   app: 'the pipeline, in the order a request meets it',
   user: "what works over all of an owner's rows: changes, export, erase, purge",
+  teams: 'who shares rows: teams, members, invitations, what happened',
   accounts: 'what ACCOUNTS=off removes: registration, login, sessions, passwords',
   live: "each owner's live connections, and what they are told",
   auth: 'who is calling: issuers, keys, tokens, sessions, owner',

@@ -4,11 +4,12 @@ import { admin } from './accounts/admin.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { jwks } from './auth/jwks.ts'
 import { requireRecentLogin } from './auth/recent-login.ts'
-import { requireOwner } from './auth/require-owner.ts'
+import { demandRole, requireOwner } from './auth/require-owner.ts'
 import { auth } from './accounts/routes.ts'
 import { changesFor } from './user/changes.ts'
 import type { App } from './context.ts'
-import { eraseFor } from './user/erase.ts'
+import { invitations, teamsFor } from './teams/routes.ts'
+import { eraseFor, eraseTeamFor } from './user/erase.ts'
 import { exportFor } from './user/export.ts'
 import { healthFor } from './http/health.ts'
 import { bodyLimit } from './http/body-limit.ts'
@@ -49,10 +50,15 @@ export function createApp(
   app.use('/api/*', bodyLimit, announce)
   app.route('/api/auth', auth)
   app.route('/api/admin', admin)
+  app.route('/api/teams', teamsFor(eraseTeamFor(resources)))
+  app.route('/api/invitations', invitations)
   app.use('/api/*', authenticate)
+  app.delete('/api/:user_id', demandRole('owner'))
+  for (const { path, write } of resources) if (write) app.use(`/api/:user_id${path}/*`, demandRole(write))
+  app.use('/api/:user_id/*', requireOwner)
   app.delete('/api/:user_id', requireRecentLogin)
   app.get('/api/:user_id/export', requireRecentLogin)
-  app.use('/api/:user_id/*', requireOwner, limitUser, bookmark)
+  app.use('/api/:user_id/*', limitUser, bookmark)
   app.route('/api/:user_id', eraseFor(resources))
   app.route('/api/:user_id/export', exportFor(resources))
   app.route('/api/:user_id/changes', changesFor(resources))

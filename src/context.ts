@@ -15,6 +15,9 @@ export interface Identity {
 /** What a user may do: an `admin` may use any user's paths. */
 export type Role = 'user' | 'admin'
 
+/** What somebody may do in a team, from the least to all. */
+export type TeamRole = 'viewer' | 'editor' | 'admin' | 'owner'
+
 /** The role that a claim or a column says; everything but `admin` is a user. */
 export function roleOf(value: unknown): Role {
   return value === 'admin' ? value : 'user'
@@ -32,8 +35,13 @@ export interface App {
     identity: Identity
     /** When the caller's token expires, in seconds since 1970. */
     expires: number
-    /** The user whose rows this request may touch: the `{user_id}` of the path, once it is proved to be the caller's. */
+    /**
+     * Whose rows this request may touch: the `{user_id}` of the path, once it is proved to be the caller, or a team that
+     * the guards hold the caller to be a member of.
+     */
     owner: string
+    /** The role in a team that the request needs, where it is not what its method needs of rows. */
+    least: TeamRole
     /** What must hold for every batch of the request, in the order it is checked. */
     guards: readonly Guard[]
     database: Database

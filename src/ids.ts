@@ -9,6 +9,11 @@ export function reserveIds(collections: readonly string[]): void {
   for (const name of collections) reserved.add(name)
 }
 
+/** Whether a text is the id of a team: `team-` and a UUIDv7. */
+export function isTeamId(text: string): boolean {
+  return text.startsWith('team-') && UUID_V7.test(text.slice('team-'.length))
+}
+
 /**
  * Whether a text can be a user's id: 1–128 of `A–Z a–z 0–9 . _ ~ : @ | -`, not a reserved word, and not a team's id, which
  * begins with `team-`.

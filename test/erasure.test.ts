@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest'
 import { newAccount, newLogin, refresh } from './account.ts'
 import { leastBodyOf } from './arbitraries.ts'
 import { newUser, tokenFor, type Json } from './client.ts'
-import { collectionOf, resources } from './collection.ts'
+import { collectionOf, resources, type User } from './collection.ts'
 import { problemOf } from './stored.ts'
+import { newTeam } from './team.ts'
 
 /** The rows of every table of the database that mention a text anywhere, by table. */
 // Tickets are nobody's: their ids say nothing of who used them, and are forgotten within the hour.
@@ -23,7 +24,23 @@ async function mentions(text: string): Promise<Record<string, number>> {
   return found
 }
 
-/** An account with something in every table: rows, live and in the trash, sessions and idempotency keys. */
+/** A row of every resource in a team, by this user, each under an Idempotency-Key. */
+async function fillTeam(team: string, user: User): Promise<void> {
+  const inTeam: User = {
+    ...user,
+    call: (method, path, body, headers) => user.request(method, `/api/${team}${path}`, body, headers),
+  }
+  for (const resource of resources) {
+    const collection = await collectionOf(resource, inTeam)
+    const [body = {}] = fc.sample(leastBodyOf(resource, collection), { numRuns: 1, seed: 7 })
+    await collection.call('POST', '', body, { 'Idempotency-Key': resource.name })
+  }
+}
+
+/**
+ * An account with something in every table: rows, live and in the trash, sessions and idempotency keys; and in a team of its
+ * own, one that it is in, and one that it has left.
+ */
 async function fullAccount() {
   const account = await newAccount()
   await newLogin(account.email)
@@ -46,7 +63,20 @@ async function fullAccount() {
     `INSERT INTO activity (user_id, id, at, event) VALUES (?, '', '', 'login_failed')`,
   ]
   await env.DB.batch(inserts.map((insert) => env.DB.prepare(insert).bind(account.id)))
-  return { ...account, user, rows }
+  const own = await newTeam(user)
+  await own.call('POST', '/invitations', { role: 'editor' })
+  await own.call('DELETE', '/members/me', undefined, await own.member('admin'))
+  await fillTeam(own.id, user)
+  const shared = await newTeam()
+  await shared.member('admin', user)
+  await shared.call('POST', '/invitations', { role: 'editor' }, user)
+  await shared.call('PATCH', `/members/${account.id}`, { role: 'editor' })
+  await fillTeam(shared.id, user)
+  const left = await newTeam()
+  await left.member('editor', user)
+  await fillTeam(left.id, user)
+  await left.call('DELETE', '/members/me', undefined, user)
+  return { ...account, user, rows, own, shared, left }
 }
 
 describe('erasing an account', () => {
@@ -54,13 +84,55 @@ describe('erasing an account', () => {
     const [account, other] = [await fullAccount(), await fullAccount()]
     const [before, others] = [await mentions(account.id), await mentions(other.id)]
     // A table that this test puts nothing into would prove nothing.
-    expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([['erased_users', 0]])
+    expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([
+      ['erased_users', 0],
+      // It names no user: its members do.
+      ['teams', 0],
+    ])
     expect((await account.request('DELETE', '/api/me')).status).toBe(204)
     const after = await mentions(account.id)
     expect(Object.entries(after).filter(([, count]) => count > 0)).toEqual([])
     expect((await mentions(createHash('sha256').update(account.id).digest('hex'))).erased_users).toBe(1)
     expect(Object.values(await mentions(account.email)).every((count) => count === 0)).toBe(true)
+    expect(Object.values(await mentions(account.own.id)).every((count) => count === 0)).toBe(true)
+    for (const { id, owner } of [account.shared, account.left]) {
+      const { body } = await owner.request('GET', `/api/${id}/projects`)
+      expect(body.projects.length).toBeGreaterThan(0)
+      for (const row of body.projects) expect([row.created_by, row.updated_by]).toEqual([id, id])
+      expect((await owner.request('GET', `/api/teams/${id}/members`)).body.count).toBe(1)
+    }
     expect(await mentions(other.id)).toEqual(others)
+  })
+
+  test('waits for the only owner of a team with others in it to hand that over', async () => {
+    const { id, owner, member, call } = await newTeam()
+    const other = await member('editor')
+    await owner.call('POST', '/tasks', { title: 'Mine' })
+    expect(problemOf(await owner.request('DELETE', '/api/me'))).toEqual([409, 'last_owner'])
+    expect((await owner.call('GET', '/tasks')).body.count).toBe(1)
+    await call('PATCH', `/members/${other.id}`, { role: 'owner' })
+    expect((await owner.request('DELETE', '/api/me')).status).toBe(204)
+    expect((await other.request('GET', `/api/teams/${id}`)).body.role).toBe('owner')
+  })
+
+  test('of a team leaves no trace of it in any table, and its members’ own rows alone', async () => {
+    for (const path of ['/api/teams/', '/api/']) {
+      const account = await fullAccount()
+      const { own, request } = account
+      await own.member('viewer')
+      const before = await mentions(own.id)
+      const personal = ['teams', 'team_members', 'team_invitations', 'activity', 'idempotency_keys']
+      const expected = [...resources.map(({ name }) => name), ...personal].toSorted()
+      const held = Object.entries(before).filter(([, count]) => count > 0)
+      expect(held.map(([name]) => name).toSorted()).toEqual(expected)
+      const others = await mentions(account.shared.id)
+      const mine = (await account.user.call('GET', '/changes')).body.changes.length
+      expect((await request('DELETE', `${path}${own.id}`)).status).toBe(204)
+      expect(Object.values(await mentions(own.id)).every((count) => count === 0)).toBe(true)
+      expect(await mentions(account.shared.id)).toEqual(others)
+      expect((await account.user.call('GET', '/changes')).body.changes.length).toBe(mine)
+      expect((await request('GET', '/api/auth/activity')).body.activity[0].event).toBe('team_deleted')
+    }
   })
 
   test('ends its sessions at once, and frees its e-mail', async () => {

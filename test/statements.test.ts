@@ -45,6 +45,7 @@ const unscoped = {
   ],
   'auth/subject-guard.ts': ['notErased: by a digest of the owner, who is erased and may not be read there'],
   'engine/idempotency.ts': ['forgetStatement: maintenance, by the cron trigger'],
+  'teams/invitations.ts': ['purgeInvitationsStatement: maintenance, by the cron trigger'],
   'user/erase.ts': ['a PRAGMA, which touches no row', 'the tombstone: by a digest of the owner, as above'],
   'user/purge.ts': [
     'forgetErasedStatement: maintenance, by the cron trigger',

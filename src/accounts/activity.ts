@@ -18,10 +18,13 @@ export interface Activity {
 /** How long events are kept, in days. */
 const KEPT = 90
 
+/** An event that is still kept. */
+export const isKept = sql`at > ${daysAgo(KEPT)}`
+
 /** The owner's events, newest first, from after the placeholder `after`; one more than a page. */
 export const activityStatement =
   compileOwned(sql`SELECT id, at, event, session_id, user_agent, address FROM ${activity}
-    WHERE user_id = ${slot(OWNER)} AND id < ${slot('after')} AND at > ${daysAgo(KEPT)}
+    WHERE user_id = ${slot(OWNER)} AND id < ${slot('after')} AND ${isKept}
     ORDER BY id DESC LIMIT ${slot('limit')}`)
 
 /** How many events one step of the purge deletes. */

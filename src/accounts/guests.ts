@@ -4,7 +4,7 @@ import { createMiddleware } from 'hono/factory'
 import { v7 as uuidv7 } from 'uuid'
 import { admit, identify } from '../auth/authenticate.ts'
 import { accessCookie } from '../auth/cookies.ts'
-import { sessions, users } from '../auth/schema.ts'
+import { sessions, teamMembers, users } from '../auth/schema.ts'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
 import { assertion } from '../d1/assertion.ts'
@@ -81,11 +81,14 @@ export function settle(c: Context<App>, userId: string): BoundStatement {
   return bind(settleStatement, { [OWNER]: userId, ttl, idle })
 }
 
-/** Accounts whose only way in was a session, which has ended, and that are older than a guest may stay away. */
+/** Accounts whose only way in was a session, which has ended, that are older than a guest may stay away, and the last owners of no team. */
 const isGone = sql`email IS NULL AND password_hash IS NULL AND updated_at <= ${daysAgo(AWAY)}
   AND NOT EXISTS (SELECT 1 FROM ${passkeys} WHERE user_id = ${users.id})
   AND NOT EXISTS (SELECT 1 FROM ${identities} WHERE user_id = ${users.id})
-  AND NOT EXISTS (SELECT 1 FROM ${sessions} WHERE user_id = ${users.id} AND ends_at > ${NOW})`
+  AND NOT EXISTS (SELECT 1 FROM ${sessions} WHERE user_id = ${users.id} AND ends_at > ${NOW})
+  AND NOT EXISTS (SELECT 1 FROM ${teamMembers} AS own WHERE own.user_id = ${users.id} AND own.role = 'owner'
+    AND EXISTS (SELECT 1 FROM ${teamMembers} AS other WHERE other.team_id = own.team_id AND other.user_id <> own.user_id AND other.role <> 'former')
+    AND NOT EXISTS (SELECT 1 FROM ${teamMembers} AS other WHERE other.team_id = own.team_id AND other.user_id <> own.user_id AND other.role = 'owner'))`
 
 /** The guests who have stayed away. */
 export const goneGuestsStatement = compileUnscoped(

@@ -35,13 +35,16 @@ export function encodeProof(secret: Uint8Array, userId: string): string {
 }
 
 /** What {@link encodeProof} wrote, its secret hashed; undefined for any other text. */
-export async function decodeProof(text: string): Promise<{ [OWNER]: string; token: string } | undefined> {
+export async function decodeProof(
+  text: string,
+  isWhose = isUserId,
+): Promise<{ [OWNER]: string; token: string } | undefined> {
   try {
     const bytes = Uint8Array.from(base64url.decode(text))
     const userId = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
       bytes.subarray(SECRET_BYTES),
     )
-    if (!isUserId(userId) || base64url.encode(bytes) !== text) return undefined
+    if (!isWhose(userId) || base64url.encode(bytes) !== text) return undefined
     return { [OWNER]: userId, token: await sha256(bytes.slice(0, SECRET_BYTES)) }
   } catch {
     return undefined

@@ -41,7 +41,7 @@ export async function sendVerification(c: Context<App>, userId: string, expired 
 /** A link with the token in its fragment, which no server, log or link scanner sees. */
 export function linkTo(
   c: Context<App>,
-  purpose: 'reset' | 'verify',
+  purpose: 'reset' | 'verify' | 'invitation',
   secret: Uint8Array,
   userId: string,
 ): string {

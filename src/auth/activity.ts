@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { App } from '../context.ts'
 import { NOW, NOW_MS } from '../d1/clock.ts'
 import { bind, compileOwned, OWNER, slot, type BoundStatement } from '../d1/statement.ts'
-import { activity, sessions, users } from './schema.ts'
+import { activity, sessions, teamMembers, users } from './schema.ts'
 
 /** What an account's owner is told of: each is written in the batch that it reports. */
 export type ActivityEvent =
@@ -24,6 +24,20 @@ export type ActivityEvent =
   | 'identity_added'
   | 'identity_removed'
   | 'session_ended'
+  | 'exported'
+  | 'team_deleted'
+  | 'admin_access'
+
+/** What a team's administrators are told of. */
+export type TeamEvent =
+  | 'team_created'
+  | 'team_renamed'
+  | 'invited'
+  | 'invitation_withdrawn'
+  | 'joined'
+  | 'left'
+  | 'removed'
+  | 'role_changed'
   | 'exported'
   | 'admin_access'
 
@@ -63,7 +77,9 @@ const recordIfAccountStatement = compileOwned(sql`${INTO}
 const VISIT = 60
 
 const visitStatement = compileOwned(sql`${INTO}
-  SELECT id, ${NEW_ID}, ${NOW}, 'admin_access', NULL, NULL, NULL FROM ${users} WHERE id = ${slot(OWNER)}
+  SELECT ${slot(OWNER)}, ${NEW_ID}, ${NOW}, 'admin_access', NULL, NULL, NULL
+  WHERE (EXISTS (SELECT 1 FROM ${users} WHERE id = ${slot(OWNER)})
+    OR EXISTS (SELECT 1 FROM ${teamMembers} WHERE team_id = ${slot(OWNER)}))
   AND NOT EXISTS (SELECT 1 FROM ${activity} WHERE user_id = ${slot(OWNER)} AND event = 'admin_access'
     AND id > substr(printf('%012x', ${NOW_MS} - ${sql.raw(String(VISIT * 60_000))}), 1, 8))`)
 

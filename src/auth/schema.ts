@@ -66,7 +66,28 @@ export const sessions = sqliteTable(
   ],
 )
 
-/** What happened to an account, for its owner to read. A failed login of no account is kept under no user. */
+/**
+ * Who is in which team, and as what. One who has left stays as `former` until they or the team are erased: its rows may
+ * still name them.
+ */
+export const teamMembers = sqliteTable(
+  'team_members',
+  {
+    team_id: text().notNull(),
+    user_id: text().notNull(),
+    role: text({ enum: ['viewer', 'editor', 'admin', 'owner', 'former'] }).notNull(),
+    joined_at: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.team_id, table.user_id] }),
+    index('team_members_user_id').on(table.user_id),
+  ],
+)
+
+/**
+ * What happened to an account, for its owner to read, or in a team, for its administrators. A failed login of no account
+ * is kept under no user.
+ */
 export const activity = sqliteTable(
   'activity',
   {
@@ -78,6 +99,10 @@ export const activity = sqliteTable(
     session_id: text(),
     user_agent: text(),
     address: text(),
+    /** In a team: who did it, to whom, and the role that this was about. */
+    actor_id: text(),
+    member_id: text(),
+    role: text(),
   },
   (table) => [primaryKey({ columns: [table.user_id, table.id] }), index('activity_at').on(table.at)],
 )

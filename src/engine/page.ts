@@ -17,14 +17,10 @@ export function pageValues(name: string, { limit, cursor }: z.output<typeof page
 }
 
 /** The page that the statement's rows are: `{ [name]: […], count, next_cursor }`. */
-export function pageOf<Item extends { id: string }>(
-  name: string,
-  limit: number,
-  rows: readonly Row[],
-  itemOf: (row: Row) => Item,
-) {
-  const items = rows.slice(0, limit).map(itemOf)
-  const last = items.at(-1)
+export function pageOf(name: string, limit: number, rows: readonly Row[], itemOf: (row: Row) => unknown) {
+  const page = rows.slice(0, limit)
+  const items = page.map(itemOf)
+  const last = page.at(-1)
   const next = rows.length > limit && last ? encodeOpaque([name, last.id]) : null
   return { [name]: items, count: items.length, next_cursor: next }
 }

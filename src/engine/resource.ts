@@ -201,7 +201,12 @@ export interface Declaration<Table extends OwnedTable, Shape extends FieldShape>
   sort?: readonly ColumnName<Table>[]
   /** The text columns that `q` looks into. */
   search?: readonly ColumnName<Table>[]
+  /** Who in a team may write its rows, where editors may not. Those of a user are the user's own to write. */
+  write?: WriteRole
 }
+
+/** A role in a team above the one that otherwise writes rows. */
+export type WriteRole = 'admin' | 'owner'
 
 /** A declared resource as the engine sees it, its table's types erased. */
 export interface Resource {
@@ -232,6 +237,8 @@ export interface Resource {
   instants: ReadonlySet<string>
   /** The fields that bodies may hold and that are ignored. */
   retired: readonly string[]
+  /** The role that a write needs in a team; undefined for an editor's. What is under another resource needs no less than that. */
+  write: WriteRole | undefined
   /** Where the collection is under `/api/{user_id}`, as a route: `/tasks/:task_id/comments`. */
   path: string
 }
@@ -312,10 +319,15 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
     across: undefined,
     instants: instantsOf.get(table) ?? new Set(),
     retired,
+    write: stricter(declaration.write, above?.resource.write),
     path: above ? `${above.resource.path}/:${above.column.name}/${name}` : `/${name}`,
   }
   resources.set(table, resource)
   return resource
+}
+
+function stricter(one: WriteRole | undefined, other: WriteRole | undefined): WriteRole | undefined {
+  return one === 'owner' ? one : (other ?? one)
 }
 
 /** A field as a body may hold it: null where its column may be, left out where the column then knows what it holds. */

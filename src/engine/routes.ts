@@ -191,8 +191,10 @@ async function keyOf(
   verb: string,
   id?: string,
 ): Promise<IdempotencyKey | undefined> {
-  const { ancestors } = scopeOf(c, resource)
-  return idempotencyKey(c, [verb, resource.name, ...Object.values(ancestors), ...(id ? [id] : [])])
+  const { owner, caller, ancestors } = scopeOf(c, resource)
+  // Those who share rows do not share keys.
+  const whose = caller === owner ? [] : [caller]
+  return idempotencyKey(c, [...whose, verb, resource.name, ...Object.values(ancestors), ...(id ? [id] : [])])
 }
 
 function notModified(c: Context<App>, row: Row): Response {

@@ -14,6 +14,8 @@ const securityEvents: Partial<Record<string, string>> = {
   foreign_origin: 'foreign_origin',
   admin_only: 'forbidden',
   not_your_path: 'forbidden',
+  insufficient_role: 'forbidden',
+  not_your_invitation: 'forbidden',
   row_not_found: 'missing_row',
   rate_limited: 'rate_limited',
 }

@@ -4,7 +4,7 @@ import type { App } from '../context.ts'
 import { afterAnswer } from '../http/after-answer.ts'
 import type { Written } from '../d1/database.ts'
 import { log } from '../log.ts'
-import type { Hint } from './connection.ts'
+import { userTag, type Hint } from './connection.ts'
 import { hubOf } from './hubs.ts'
 
 /** What live connections must hear of one owner. */
@@ -12,6 +12,8 @@ interface News {
   revisions: Hint['revisions']
   /** The sessions of this owner that have ended. */
   ended: string[]
+  /** The users whose membership of this owner, a team, has changed. */
+  changed: string[]
   /** Whether the owner is gone, with all that it owned. */
   erased: boolean
 }
@@ -29,11 +31,13 @@ const PATIENCE = 1_000
 export const announce = createMiddleware<App>(async function announce(c, next) {
   await next()
   const news = newsIn(c.get('database')?.written() ?? [])
-  if (c.get('erased')) news.set(c.get('owner'), { revisions: {}, ended: [], erased: true })
+  if (c.get('erased')) news.set(c.get('owner'), { ...nothing(), erased: true })
   if (!news.size || !c.env.HUB || !readConfig(c.env).LIVE) return
   const told = tellAll(c.env, news, c.res.headers.get('x-d1-bookmark'))
   afterAnswer(c, told)
-  const urgent = [...news.values()].some(({ ended, erased }) => ended.length > 0 || erased)
+  const urgent = [...news.values()].some(
+    ({ ended, changed, erased }) => ended.length > 0 || changed.length > 0 || erased,
+  )
   if (urgent) await within(PATIENCE, told)
 })
 
@@ -49,16 +53,23 @@ export async function announceWritten(env: Bindings, written: readonly Written[]
   }
 }
 
-/** What was written, by owner: of rows their revisions, of sessions that some have ended. */
+function nothing(): News {
+  return { revisions: {}, ended: [], changed: [], erased: false }
+}
+
+/** What was written, by owner: of rows their revisions, of sessions that some have ended, of teams who is out or lower. */
 function newsIn(written: readonly Written[]): Map<string, News> {
   const news = new Map<string, News>()
   for (const { verb, table, rows } of written) {
-    for (const { user_id: owner, id, revision } of rows) {
+    for (const { team_id, user_id, id, revision } of rows) {
+      const owner = table === 'teams' ? id : (team_id ?? user_id)
       if (typeof owner !== 'string') continue
-      const about = news.get(owner) ?? { revisions: {}, ended: [], erased: false }
+      const about = news.get(owner) ?? nothing()
       if (typeof revision === 'number') {
         about.revisions[table] = Math.max(revision, about.revisions[table] ?? 0)
       } else if (table === 'sessions' && verb === 'DELETE') about.ended.push(String(id))
+      else if (table === 'team_members' && verb === 'UPDATE') about.changed.push(String(user_id))
+      else if (table === 'teams' && verb === 'DELETE') about.erased = true
       else continue
       news.set(owner, about)
     }
@@ -82,11 +93,12 @@ async function tell(
   bookmark: string | null,
   tries = TRIES,
 ): Promise<void> {
-  const { revisions, ended, erased } = about
+  const { revisions, ended, changed, erased } = about
   try {
     // Each try takes a new stub: a stub that failed may stay broken.
     const hub = hubOf(env, owner)
     if (erased) await hub?.erase(owner)
+    for (const user of changed) await hub?.close('changed', userTag(user))
     if (ended.length) await hub?.endSessions(ended)
     if (Object.keys(revisions).length) await hub?.announce({ bookmark, revisions })
   } catch (error) {

@@ -31,7 +31,8 @@ export interface Hint {
 export const closings = {
   unexpected: [1003, 'only ping is understood'],
   ended: [4401, 'the session has ended'],
-  erased: [4410, 'the account was erased'],
+  changed: [4403, 'the membership of the team has changed'],
+  erased: [4410, 'the owner was erased'],
   superseded: [4429, 'too many connections'],
 } as const
 

@@ -3,6 +3,7 @@ import { sessionEnd } from '../auth/session-guard.ts'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
 import { openDatabase } from '../d1/database.ts'
+import { isTeamId } from '../ids.ts'
 import { otherMethods } from '../http/methods.ts'
 import { subprotocols, wantsWebSocket } from '../http/websocket.ts'
 import { log } from '../log.ts'
@@ -37,14 +38,14 @@ events.get('/', async (c) => {
 otherMethods(events, '/')
 
 /**
- * A socket to the owner's hub. The session is looked at before, so that a dead one opens nothing, and again once the hub
- * knows the socket: an end before that is seen here, and one after that closes the socket.
+ * A socket to the owner's hub. The session, and in a team the membership, is looked at before, so that a dead one opens
+ * nothing, and again once the hub knows the socket: an end before that is seen here, and one after that closes the socket.
  */
 async function connect(c: Context<App>): Promise<WebSocket> {
   const { userId: user, sessionId: session } = c.get('identity')
   const owner = c.get('owner')
   const since = Date.now()
-  const until = session ? await endOf(c, user, session) : c.get('expires') * 1_000
+  const until = await endOf(c)
   const connection: Connection = { user, ...(session && { session }), since, until }
   const hub = hubOf(c.env, owner)
   if (!hub) {
@@ -56,9 +57,9 @@ async function connect(c: Context<App>): Promise<WebSocket> {
     headers: { Upgrade: 'websocket', 'connection-of': JSON.stringify(connection) },
   })
   if (!webSocket) throw new Error('the hub opened no socket')
-  if (!session) return webSocket
+  if (!session && owner === user) return webSocket
   try {
-    await endOf(c, user, session)
+    await endOf(c)
     return webSocket
   } catch (error) {
     webSocket.accept()
@@ -67,11 +68,20 @@ async function connect(c: Context<App>): Promise<WebSocket> {
   }
 }
 
-/** When a session ends unless it is used, in milliseconds since 1970. Throws `session_ended`. */
-async function endOf(c: Context<App>, user: string, session: string): Promise<number> {
+/**
+ * When the connection has to end unless its session is used, in milliseconds since 1970. Throws `session_ended`, and for a
+ * team what its guards throw.
+ */
+async function endOf(c: Context<App>): Promise<number> {
+  const { userId, sessionId } = c.get('identity')
+  const guards = isTeamId(c.get('owner')) ? c.get('guards') : []
+  const asked = sessionId ? [sessionEnd(userId, sessionId)] : []
+  const expiry = c.get('expires') * 1_000
+  if (!guards.length && !asked.length) return expiry
   // Not the request's database, which may be a replica that does not know yet.
-  const database = openDatabase(c.env.DB, c.get('cost'))
-  const [[row] = []] = await database.batch([sessionEnd(user, session)], { repeatable: true })
+  const database = openDatabase(c.env.DB, c.get('cost'), guards)
+  const [[row] = []] = await database.batch(asked, { repeatable: true })
+  if (!sessionId) return expiry
   if (!row) throw new Problem('session_ended')
   return Date.parse(String(row.ends_at))
 }

@@ -4,5 +4,6 @@
  */
 export * from '../accounts/schema.ts'
 export * from '../auth/schema.ts'
+export * from '../teams/schema.ts'
 export { idempotencyKeys } from '../engine/idempotency.ts'
 export { remainingRows } from '../engine/quota.ts'

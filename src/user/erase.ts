@@ -1,45 +1,82 @@
-import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
-import { NOW } from '../d1/clock.ts'
-import { activity, erasedUsers, sessions, users } from '../auth/schema.ts'
 import { sql } from 'drizzle-orm'
-import { Hono } from 'hono'
+import { Hono, type Context } from 'hono'
+import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
+import { recordIfAccount } from '../auth/activity.ts'
 import { clearTokenCookies } from '../auth/cookies.ts'
+import { activity, erasedUsers, sessions, teamMembers, users } from '../auth/schema.ts'
 import { tombstoneOf } from '../auth/tombstone.ts'
 import type { App } from '../context.ts'
-import { otherMethods } from '../http/methods.ts'
+import { NOW } from '../d1/clock.ts'
+import { bind, compileOwned, compileUnscoped, OWNER, slot, type Statement } from '../d1/statement.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
 import { remainingRows } from '../engine/quota.ts'
-import { memo } from '../memo.ts'
 import type { Resource } from '../engine/resource.ts'
-import { bind, compileUnscoped, compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
+import { otherMethods } from '../http/methods.ts'
+import { isTeamId } from '../ids.ts'
+import { memo } from '../memo.ts'
+import { teamInvitations, teams } from '../teams/schema.ts'
+import { partingStatements } from './part.ts'
 
-/** The statements that erase the owner and every row of theirs. */
+// Foreign keys are checked at the end of the batch, so the tables can be emptied in any order.
+const deferStatement = compileUnscoped(sql`PRAGMA defer_foreign_keys = on`)
+
+/** What every owner may have, a user or a team. */
+function ownedTables(resources: readonly Resource[]) {
+  return [...resources.map(({ table }) => table), idempotencyKeys, remainingRows, activity]
+}
+
+/**
+ * The statements that erase the owner, a user, and every row of theirs, with the teams that nobody else is in. Their batch
+ * throws `last_owner` when a team would be left without an owner.
+ */
 export function eraseStatements(resources: readonly Resource[]): Statement[] {
-  const tables = [
-    ...resources.map(({ table }) => table),
-    idempotencyKeys,
-    remainingRows,
-    sessions,
-    proofs,
-    guesses,
-    activity,
-    passkeys,
-    identities,
-  ]
+  const tables = [...ownedTables(resources), sessions, proofs, guesses, passkeys, identities]
   return [
-    // Foreign keys are checked at the end of the batch, so the tables can be emptied in any order.
-    compileUnscoped(sql`PRAGMA defer_foreign_keys = on`),
+    deferStatement,
+    ...partingStatements(ownedTables(resources), resources),
     ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
     compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
   ]
 }
 
+function eraseTeamStatements(resources: readonly Resource[]): Statement[] {
+  return [
+    deferStatement,
+    ...ownedTables(resources).map((table) =>
+      compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`),
+    ),
+    ...[teamInvitations, teamMembers].map((table) =>
+      compileOwned(sql`DELETE FROM ${table} WHERE team_id = ${slot(OWNER)}`),
+    ),
+    // What it returns closes the team's connections.
+    compileOwned(sql`DELETE FROM ${teams} WHERE id = ${slot(OWNER)} RETURNING id`),
+  ]
+}
+
+/** Deletes the request's team with every row it owns, trash included, in one batch; the deleting account's activity tells. */
+export function eraseTeamFor(resources: readonly Resource[]): (c: Context<App>) => Promise<Response> {
+  const statements = memo(() => eraseTeamStatements(resources))
+  return async (c) => {
+    const { userId, sessionId } = c.get('identity')
+    const values = { [OWNER]: c.get('owner') }
+    await c
+      .get('database')
+      .batch([
+        ...statements().map((statement) => bind(statement, values)),
+        recordIfAccount(c, 'team_deleted', userId, sessionId),
+      ])
+    return c.body(null, 204)
+  }
+}
+
 /**
  * `DELETE /api/{user_id}`: the account and every row of the user's, trash included, are gone for good, in one batch. The
- * user may have rows without an account here. Tokens of that user are refused from then on.
+ * user may have rows without an account here. Tokens of that user are refused from then on. Of a team, it is
+ * `DELETE /api/teams/{id}`.
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
+  const eraseTeam = eraseTeamFor(resources)
   const statements = memo(() => [
     ...eraseStatements(resources),
     compileUnscoped(
@@ -49,6 +86,7 @@ export function eraseFor(resources: readonly Resource[]): Hono<App> {
 
   erase.delete('/', async (c) => {
     const owner = c.get('owner')
+    if (isTeamId(owner)) return eraseTeam(c)
     const values = { [OWNER]: owner, tombstone: await tombstoneOf(owner) }
     await c.get('database').batch(statements().map((statement) => bind(statement, values)))
     c.set('erased', true)

@@ -11,7 +11,14 @@ import type { App } from '../context.ts'
 import { log } from '../log.ts'
 import { otherMethods } from '../http/methods.ts'
 import { chargeUser } from '../http/rate-limit.ts'
+import { isTeamId } from '../ids.ts'
 import { memo } from '../memo.ts'
+import { Problem } from '../problems.ts'
+import { noting, teamActivityOf, teamActivityStatement } from '../teams/activity.ts'
+import { bindIn } from '../teams/bound.ts'
+import { invitationOf, invitationsStatement } from '../teams/invitations.ts'
+import { memberOf, membersStatement } from '../teams/members.ts'
+import { teamOf, teamStatement } from '../teams/teams.ts'
 import { TOP } from '../engine/page.ts'
 import type { Resource } from '../engine/resource.ts'
 import { decode } from '../engine/sql/rows.ts'
@@ -30,8 +37,9 @@ interface Part {
 
 /**
  * `GET /api/{user_id}/export`: one JSON document of the account, its sessions, passkeys and identities, what happened to
- * it and every live row of every collection, streamed in pages, each as it was when it was read. An export that fails is
- * cut off, so that what arrived is not valid JSON.
+ * it (of a team: its members, and for its administrators the invitations and what happened) and every live row of every
+ * collection, streamed in pages, each as it was when it was read. An export that fails is cut off, so that what arrived is
+ * not valid JSON.
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
   const routes = new Hono<App>()
@@ -45,21 +53,53 @@ export function exportFor(resources: readonly Resource[]): Hono<App> {
 
   routes.get('/', async (c) => {
     const owner = c.get('owner')
-    // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
-    const { sessionId } = c.get('identity')
-    const [[account] = []] = await c
-      .get('database')
-      .batch([bind(accountStatement, { [OWNER]: owner }), recordIfAccount(c, 'exported', owner, sessionId)])
     const exported_at = new Date().toISOString()
-    const head = { user_id: owner, exported_at, account: account ? accountOf(account) : null }
+    // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
+    const { about, parts } = await (isTeamId(owner) ? teamIn : accountIn)(c)
+    const head = { user_id: owner, exported_at, ...about }
     c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
     c.header('Content-Type', 'application/json')
-    return c.body(streamOf(documentOf(c, head, [sessionsOf(c), ...WAYS_IN, ACTIVITY, ...collections()])))
+    return c.body(streamOf(documentOf(c, head, [...parts, ...collections()])))
   })
 
   otherMethods(routes, '/')
   return routes
 }
+
+/** What an export has besides rows: what it begins with, and lists. */
+interface Besides {
+  about: object
+  parts: readonly Part[]
+}
+
+/** Of a user, the account; notes the export. */
+async function accountIn(c: Context<App>): Promise<Besides> {
+  const owner = c.get('owner')
+  const { sessionId } = c.get('identity')
+  const [[account] = []] = await c
+    .get('database')
+    .batch([bind(accountStatement, { [OWNER]: owner }), recordIfAccount(c, 'exported', owner, sessionId)])
+  return {
+    about: { account: account ? accountOf(account) : null },
+    parts: [sessionsOf(c), ...WAYS_IN, ACTIVITY],
+  }
+}
+
+/** Of a team, its members, and what only its administrators see; notes the export. */
+async function teamIn(c: Context<App>): Promise<Besides> {
+  const [[row] = []] = await c
+    .get('database')
+    .batch([teamStatement, noting.exported].map((statement) => bindIn(c, statement)))
+  if (!row) throw new Problem('row_not_found')
+  const isAdmin = row.role === 'admin' || row.role === 'owner'
+  return { about: { team: teamOf(row) }, parts: [MEMBERS, ...(isAdmin ? ADMINISTRATION : [])] }
+}
+
+const MEMBERS: Part = { name: 'members', statement: membersStatement, shown: memberOf }
+const ADMINISTRATION: readonly Part[] = [
+  { name: 'invitations', statement: invitationsStatement, shown: invitationOf },
+  { name: 'activity', statement: teamActivityStatement, shown: teamActivityOf },
+]
 
 /** How its owner gets into the account, beside a password. */
 const WAYS_IN: readonly Part[] = [

@@ -4,6 +4,7 @@ import { purgeGuessesStatement, purgeNobodyStatement } from '../accounts/guesses
 import { purgeProofsStatement } from '../accounts/proofs.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
+import { purgeInvitationsStatement } from '../teams/invitations.ts'
 import type { Bindings } from '../config.ts'
 import { erasedUsers } from '../auth/schema.ts'
 import { daysAgo, NOW, NOW_MS } from '../d1/clock.ts'
@@ -44,6 +45,7 @@ const CHORES = {
   nobody: purgeNobodyStatement,
   erased: forgetErasedStatement,
   proofs: purgeProofsStatement,
+  invitations: purgeInvitationsStatement,
 }
 
 /** Something to delete, a step at a time. */

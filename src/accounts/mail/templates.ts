@@ -72,6 +72,19 @@ export function takenLetter(to: string): Mail {
   })
 }
 
+/** For who is invited into a team. */
+export function invitationLetter(to: string, link: string, team: string, from: string | undefined): Mail {
+  return letter(to, {
+    subject: 'You are invited to a team',
+    paragraphs: [`${from ?? 'Somebody'} invites you to the ${SERVICE} team “${team}”.`],
+    button: { label: 'Join the team', link },
+    closing: [
+      `The link works once, for a week, and only for an account whose verified address is ${to}.`,
+      'If you do not know the team, do nothing.',
+    ],
+  })
+}
+
 interface Letter {
   subject: string
   paragraphs: readonly string[]

@@ -1,0 +1,59 @@
+import { sql, type SQL } from 'drizzle-orm'
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { activity, teamMembers } from '../auth/schema.ts'
+import { compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
+import { idempotencyKeys } from '../engine/idempotency.ts'
+import type { Resource } from '../engine/resource.ts'
+import { teamInvitations, teams } from '../teams/schema.ts'
+
+/** The teams that the owner, a user, is or was in. */
+const ever = sql`SELECT team_id FROM ${teamMembers} WHERE user_id = ${slot(OWNER)}`
+
+/** {@link ever}, where somebody else is now, with or without this further condition. */
+function others(further: SQL = sql``): SQL {
+  return sql`EXISTS (SELECT 1 FROM ${teamMembers} AS other WHERE other.team_id = ${teamMembers.team_id}
+    AND other.user_id <> ${slot(OWNER)} AND other.role <> 'former'${further})`
+}
+
+/** The teams that go with their only member. */
+const alone = sql`${ever} AND role <> 'former' AND NOT ${others()}`
+
+/** The assertion that an owner stays with the members of each team that the owner, a user, is about to leave. */
+const ownersStay = compileOwned(sql`INSERT INTO assertion SELECT NOT EXISTS (
+  ${ever} AND role = 'owner' AND ${others()} AND NOT ${others(sql` AND other.role = 'owner'`)}), 'last_owner'`)
+
+/**
+ * The statements that take the owner, a user, out of every team: those that nobody else is in are gone with all they own, and
+ * in the others nothing names the user any more. `owned` are the tables that a team's rows are in. Their batch throws
+ * `last_owner`.
+ */
+export function partingStatements(
+  owned: readonly (SQLiteTable & { user_id: unknown })[],
+  resources: readonly Resource[],
+): Statement[] {
+  const me = slot(OWNER)
+  return [
+    ownersStay,
+    ...[
+      ...owned.map((table) => sql`DELETE FROM ${table} WHERE user_id IN (${alone})`),
+      sql`DELETE FROM ${teamInvitations} WHERE team_id IN (${alone})`,
+      // What it returns closes the connections of those who only watch.
+      sql`DELETE FROM ${teams} WHERE id IN (${alone}) RETURNING id`,
+      ...resources.map(({ table }) => forget(table, ['created_by', 'updated_by'])),
+      forget(activity, ['actor_id', 'member_id']),
+      sql`DELETE FROM ${idempotencyKeys} WHERE user_id IN (${ever}) AND instr(route, ${me} || ' ') = 1`,
+      sql`DELETE FROM ${teamInvitations} WHERE team_id IN (${ever}) AND invited_by = ${me}`,
+      sql`DELETE FROM ${teamMembers} WHERE team_id IN (${alone})`,
+      sql`DELETE FROM ${teamMembers} WHERE user_id = ${me}`,
+    ].map(compileOwned),
+  ]
+}
+
+/** Clears the columns that name the user in rows of their teams. A row that says nobody was written by its team. */
+function forget(table: SQLiteTable, columns: readonly string[]): SQL {
+  const names = columns.map((name) => sql.identifier(name))
+  return sql`UPDATE ${table} SET ${sql.join(
+    names.map((name) => sql`${name} = nullif(${name}, ${slot(OWNER)})`),
+    sql`, `,
+  )} WHERE user_id IN (${ever}) AND ${slot(OWNER)} IN (${sql.join(names, sql`, `)})`
+}
