@@ -398,7 +398,7 @@ export interface paths {
      *
      *     A browser sends its token as a subprotocol: `new WebSocket(url, ["freehold", "bearer." + token])`. With cookies the `Origin` must be an allowed one. Send `ping` for a `pong`, and nothing else.
      *
-     *     The server closes with 1003 (only ping is understood), 4401 (the session has ended), 4410 (the account was erased), 4429 (too many connections). An event stream then ends with an event `close`, which has the same code and reason.
+     *     The server closes with 1003 (only ping is understood), 4401 (the session has ended), 4403 (the membership of the team has changed), 4410 (the owner was erased), 4429 (too many connections). An event stream then ends with an event `close`, which has the same code and reason.
      */
     get: operations['events']
     put?: never
@@ -418,7 +418,7 @@ export interface paths {
     }
     /**
      * Export everything
-     * @description One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed. Needs a login of the last ten minutes. The cost headers count what was read before the first byte.
+     * @description One document of the account, its sessions, passkeys and identities, what happened to it and all its live rows, streamed; of a team, its members and rows, and for its administrators invitations and what happened. Needs a login of the last ten minutes. The cost headers count what was read before the first byte.
      */
     get: operations['exportAccount']
     put?: never
@@ -457,6 +457,8 @@ export interface components {
         | '/docs/problems#admin_only'
         | '/docs/problems#not_your_path'
         | '/docs/problems#quota_exceeded'
+        | '/docs/problems#insufficient_role'
+        | '/docs/problems#not_your_invitation'
         | '/docs/problems#not_found'
         | '/docs/problems#row_not_found'
         | '/docs/problems#no_account'
@@ -467,6 +469,9 @@ export interface components {
         | '/docs/problems#passkey_taken'
         | '/docs/problems#too_many_passkeys'
         | '/docs/problems#last_way_in'
+        | '/docs/problems#already_member'
+        | '/docs/problems#last_owner'
+        | '/docs/problems#too_many_teams'
         | '/docs/problems#id_taken'
         | '/docs/problems#key_used'
         | '/docs/problems#row_gone'
@@ -943,14 +948,21 @@ export interface components {
       user_id: string
       /** Format: date-time */
       exported_at: string
-      account: components['schemas']['Account'] | null
-      sessions: components['schemas']['Session'][]
-      passkeys: components['schemas']['Passkey'][]
-      identities: components['schemas']['Identity'][]
-      activity: components['schemas']['Activity'][]
       projects: components['schemas']['Project'][]
       tasks: components['schemas']['Task'][]
       comments: components['schemas']['Comment'][]
+      /** @description Of a user. */
+      account?: components['schemas']['Account'] | null
+      sessions?: components['schemas']['Session'][]
+      passkeys?: components['schemas']['Passkey'][]
+      identities?: components['schemas']['Identity'][]
+      /** @description Of a team, only for its administrators. */
+      activity?: (components['schemas']['Activity'] | components['schemas']['TeamActivity'])[]
+      /** @description Of a team. */
+      team?: components['schemas']['Team']
+      members?: components['schemas']['Member'][]
+      /** @description Of a team, only for its administrators. */
+      invitations?: components['schemas']['Invitation'][]
     }
     KeySet: {
       keys: components['schemas']['PublicKey'][]
@@ -968,6 +980,118 @@ export interface components {
       use: 'sig'
       /** @description Only of a key on P-256. */
       y?: string
+    }
+    TeamBody: {
+      name: string
+    }
+    Team: {
+      id: string
+      name: string
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+      /** Format: date-time */
+      created_at: string
+      /** Format: int64 */
+      revision: number
+    }
+    TeamList: {
+      teams: components['schemas']['Team'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    RoleBody: {
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+    }
+    Member: {
+      user_id: string
+      email?: string
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+      /** Format: date-time */
+      joined_at: string
+    }
+    MemberList: {
+      members: components['schemas']['Member'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    InvitationBody: {
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+      /**
+       * Format: email
+       * @example ada@example.com
+       */
+      email?: string
+    }
+    Invitation: {
+      /** Format: uuid */
+      id: string
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+      email: string | null
+      invited_by: string
+      /** Format: date-time */
+      created_at: string
+      /** Format: date-time */
+      expires_at: string
+    }
+    NewInvitation: {
+      /** Format: uuid */
+      id: string
+      /** @enum {string} */
+      role: 'viewer' | 'editor' | 'admin' | 'owner'
+      email: string | null
+      invited_by: string
+      /** Format: date-time */
+      created_at: string
+      /** Format: date-time */
+      expires_at: string
+      token: string
+    }
+    InvitationList: {
+      invitations: components['schemas']['Invitation'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
+    }
+    InvitationToken: {
+      token: string
+    }
+    TeamActivity: {
+      /** Format: uuid */
+      id: string
+      /** Format: date-time */
+      at: string
+      event: string
+      user_id: string | null
+      member_id: string | null
+      role: ('viewer' | 'editor' | 'admin' | 'owner') | null
+    }
+    TeamActivityList: {
+      activity: components['schemas']['TeamActivity'][]
+      /**
+       * Format: int32
+       * @description How many this page has.
+       */
+      count: number
+      /** @description The `cursor` of the next page; null on the last. */
+      next_cursor: string | null
     }
     Project: {
       /** Format: uuid */
@@ -1383,7 +1507,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description Foreign origin (`foreign_origin`) · E-mail not verified (`email_unverified`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) · Quota exceeded (`quota_exceeded`) */
+    /** @description Foreign origin (`foreign_origin`) · E-mail not verified (`email_unverified`) · Log in again (`reauthentication_required`) · Administrators only (`admin_only`) · Not your path (`not_your_path`) · Quota exceeded (`quota_exceeded`) · Insufficient role (`insufficient_role`) · Not your invitation (`not_your_invitation`) */
     Problem403: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1440,7 +1564,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem']
       }
     }
-    /** @description E-mail taken (`email_taken`) · Passkey taken (`passkey_taken`) · Too many passkeys (`too_many_passkeys`) · Last way in (`last_way_in`) · Id taken (`id_taken`) · Key in use (`key_used`) */
+    /** @description E-mail taken (`email_taken`) · Passkey taken (`passkey_taken`) · Too many passkeys (`too_many_passkeys`) · Last way in (`last_way_in`) · Already a member (`already_member`) · Last owner (`last_owner`) · Too many teams (`too_many_teams`) · Id taken (`id_taken`) · Key in use (`key_used`) */
     Problem409: {
       headers: {
         'X-Request-Id': components['headers']['X-Request-Id']
@@ -1594,10 +1718,14 @@ export interface components {
     }
   }
   parameters: {
-    /** @description The `sub` of your token, or `me`. */
+    /** @description The `sub` of your token, `me`, or the id of a team. */
     user_id: string
     /** @description The id of a row, a UUIDv7. */
     id: string
+    /** @description The id of a team. */
+    team_id: string
+    /** @description The user id of a member, or `me`. */
+    member_id: string
     /** @description The id of an account. */
     account_id: string
     /** @description The id of a provider. */
