@@ -1,5 +1,6 @@
 import { createClient, type LocalCopy } from 'freehold-client'
-import { showAccount } from './account.ts'
+import { returnToAccount, showAccount } from './account.ts'
+import { endOffer, finishSignIn } from './account-ways.ts'
 import { find } from './page.ts'
 import { followLink } from './proof.ts'
 import { signIn } from './sign-in.ts'
@@ -28,6 +29,7 @@ async function show(): Promise<void> {
   signInView.hidden = next !== 'sign-in'
   tasksView.hidden = next !== 'tasks'
   if (next === 'tasks') {
+    endOffer()
     const opened = await client.sync({ onConflict: (conflict) => sayConflict(opened, conflict) })
     copy = opened
     // What was refused before the page was closed is still to be decided.
@@ -72,4 +74,7 @@ find('#show-account', HTMLButtonElement).onclick = () => showAccount(client)
 addEventListener('storage', turn)
 // Opens this page while the server is away.
 void navigator.serviceWorker?.register('/sw.js')
-void followLink(client).then(turn)
+void followLink(client)
+  .then(() => finishSignIn(client))
+  .then(turn)
+  .then(() => returnToAccount(client))

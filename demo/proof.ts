@@ -1,31 +1,35 @@
-import { ProblemError, type Client } from 'freehold-client'
+import type { Client } from 'freehold-client'
+import { element, reasonOf } from './account-parts.ts'
 import { find, say } from './page.ts'
 
 const view = find('#proof', HTMLElement)
 const form = find('#proof form', HTMLFormElement)
 const heading = find('#proof-heading', HTMLElement)
 const note = find('#proof-note', HTMLElement)
-const password = find('#new-password', HTMLInputElement)
-const label = find('#new-password-label', HTMLElement)
-const fault = find('#new-password-error', HTMLElement)
 const submit = find('.primary', HTMLButtonElement, form)
 
 /**
  * Handles the link of a mail, whose token is in the address of this page; resolves when that is done, at once without one.
  * It waits for a click: some mail programs open every link, scripts and all.
  */
-export function followLink(client: Client): Promise<void> {
+export async function followLink(client: Client): Promise<void> {
   const [, purpose, token = ''] = /^#(reset|verify)=([\w-]+)$/.exec(location.hash) ?? []
-  if (!purpose) return Promise.resolve()
+  if (!purpose) return
   // It is nobody else's to see: not in the history, nor on a screen that is shared.
   history.replaceState(null, '', location.pathname)
   const resets = purpose === 'reset'
+  const password = element('input', { id: 'new-password', type: 'password', autocomplete: 'new-password' })
+  const fault = element('p', { className: 'error', role: 'alert' })
+  const label = element('label', { htmlFor: 'new-password' }, 'New password')
   heading.textContent = resets ? 'Set a new password' : 'Is this your account?'
   note.textContent = resets
     ? 'It ends every session of the account. Then log in with it.'
-    : 'Confirm the address that the mail went to. If you did not ask for it, close this page.'
+    : (await client.signedIn())
+      ? 'Confirm the address that the mail went to.'
+      : 'Confirm only if you made the account yourself. If you did not, somebody else has a password to it: close ' +
+        'this page, choose “Forgot the password?” with this address, and the account is yours alone.'
   submit.textContent = resets ? 'Set password' : 'Confirm address'
-  for (const element of [password, label, fault]) element.hidden = !resets
+  form.prepend(...(resets ? [label, password] : []), fault)
   view.hidden = false
   heading.focus()
   return new Promise((resolve) => {
@@ -34,21 +38,14 @@ export function followLink(client: Client): Promise<void> {
       submit.disabled = true
       try {
         await (resets ? client.reset({ token, new_password: password.value }) : client.verify(token))
-        view.hidden = true
+        view.remove()
         say(resets ? 'Your password is set. Log in with it.' : 'Your address is verified.')
         resolve()
       } catch (error) {
-        tell(error)
+        fault.textContent = reasonOf(error)
       } finally {
         submit.disabled = false
       }
     }
   })
-
-  function tell(error: unknown): void {
-    if (!(error instanceof ProblemError)) throw error
-    const [first] = error.errors
-    note.textContent = first ? note.textContent : (error.detail ?? error.message)
-    fault.textContent = first ? `It ${first.message}.` : ''
-  }
 }

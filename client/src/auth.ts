@@ -24,6 +24,8 @@ export interface Accounts {
   login: Login
   /** The passkeys of the account, and accounts made by one. */
   passkeys: Passkeys
+  /** The providers that sign in to the account; `login.add` adds one. */
+  identities: Identities
   /** Ends this session, or all of the user's. It forgets the tokens even if that fails. */
   logout(options?: { all?: boolean }): Promise<void>
   /** Whether there is a session to go on with; asks nobody. Not known of cookies: use `me`. */
@@ -47,11 +49,20 @@ export interface Accounts {
   endSession(id: string): Promise<void>
 }
 
+/** The identities at providers that sign in to an account. */
+export interface Identities {
+  list(): Promise<Schemas['Identity'][]>
+  /** Throws `last_way_in`. */
+  remove(id: string): Promise<void>
+}
+
 /** Signs in. */
 export interface Login {
   (body: EmailAndPassword): Promise<void>
   /** By a passkey that the browser offers; nobody is named. Throws `passkey_refused`. */
   withPasskey(options?: PasskeyLogin): Promise<void>
+  /** Who else signs users in here: what `with` takes, and their names for people. */
+  providers(): Promise<{ id: string; name: string }[]>
   /** Sends the browser to a provider, which sends it back to `returnTo`: there call `finish`. */
   with(provider: string, options?: { returnTo?: string }): Promise<void>
   /** As `with`, for adding the provider to the account that is signed in. Needs a login of the last ten minutes. */
@@ -166,6 +177,8 @@ export function accounts(
         const { usePasskey } = await waysIn()
         await write(await usePasskey(call, withCookies('/login/passkey'), options))
       },
+      providers: async () =>
+        (await call<Schemas['ProviderList']>('get', '/providers', undefined, true)).providers,
       async with(provider: string, { returnTo }: { returnTo?: string } = {}) {
         const { toProvider } = await waysIn()
         await toProvider(call, origin, provider, returnTo)
@@ -224,6 +237,10 @@ export function accounts(
       rename: async (id, name) => (await waysIn()).passkeysOf(call).rename(id, name),
       remove: async (id) => (await waysIn()).passkeysOf(call).remove(id),
       register: async (email) => (await waysIn()).passkeysOf(call).register(email),
+    },
+    identities: {
+      list: async () => (await call<Schemas['IdentityList']>('get', '/identities?limit=100')).identities,
+      remove: (id) => call('delete', `/identities/${segment(id)}`),
     },
     async logout(options) {
       const kept = await read()

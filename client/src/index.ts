@@ -24,6 +24,7 @@ export {
   type Accounts,
   type AccountSession,
   type EmailAndPassword,
+  type Identities,
   type Login,
 } from './auth.ts'
 export type { Passkey, PasskeyLogin, Passkeys } from './ways-in.ts'
