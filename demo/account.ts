@@ -16,7 +16,6 @@ export async function showAccount(client: Client): Promise<void> {
   try {
     const account = await client.me()
     const parts = await Promise.all([
-      addressSection(client, account),
       passkeysSection(client),
       providersSection(client, new URL(RETURN, location.href).href),
       sessionsSection(client),
@@ -29,6 +28,7 @@ export async function showAccount(client: Client): Promise<void> {
     page.replaceChildren(
       element('header', {}, heading, close),
       status,
+      addressSection(client, account),
       ...parts.filter((part) => part !== undefined),
     )
     if (!page.open) page.showModal()

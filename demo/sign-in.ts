@@ -17,7 +17,6 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
   return new Promise((resolve) => {
     let isNew = !registered
     const email = () => fields.email.value
-    const refused = (error: unknown) => tell(faultsOf(error))
     function done(): void {
       endOffer()
       resolve()
@@ -70,6 +69,10 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
       }
     }
   })
+}
+
+function refused(error: unknown): void {
+  tell(faultsOf(error))
 }
 
 /** Puts what is wrong beside each field, and the focus on the first of them. */

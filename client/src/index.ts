@@ -189,7 +189,9 @@ export function createClient({
     })
     if (!response.ok) throw await problemOf(response)
     if (parseAs === 'stream') return response.body
-    return response.status === 204 ? undefined : within(timeout, response[parseAs]())
+    // Neither has a body: what was accepted (202) goes out by mail.
+    const isEmpty = response.status === 204 || response.status === 202
+    return isEmpty ? undefined : within(timeout, response[parseAs]())
   }
 
   async function sendSigned(request: Outgoing, pass: Pass): Promise<Response> {
@@ -205,7 +207,10 @@ export function createClient({
       return send(request, retrying)
     }
     let response = await sign(pass)
-    const renewed = response.status === 401 && (await credentials.renew(pass))
+    // A wrong password that came along is no reason to send it again: it would count as two guesses.
+    const isRefused =
+      response.status === 401 && (await problemOf(response.clone())).type !== 'invalid_credentials'
+    const renewed = isRefused && (await credentials.renew(pass))
     if (renewed) response = await sign(renewed)
     reached(response.headers.get('x-d1-bookmark'))
     if (response.ok) seen.forget(request)

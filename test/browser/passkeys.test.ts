@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { expect, test } from 'vitest'
 import { useBrowser } from './browser.ts'
+import { useDevices } from './virtual-device.ts'
 
 const chromium = useBrowser()
 
@@ -22,23 +23,7 @@ const bundle = buildSync({
 async function visit() {
   const visitor = await chromium.open(chromium.url)
   const { page } = visitor
-  const cdp = await page.context().newCDPSession(page)
-  await cdp.send('WebAuthn.enable', { enableUI: false })
-  async function device(transport: 'internal' | 'usb') {
-    const options = {
-      protocol: 'ctap2',
-      transport,
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    } as const
-    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options })
-    return {
-      credentials: async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
-      away: () => cdp.send('WebAuthn.removeVirtualAuthenticator', { authenticatorId }),
-    }
-  }
+  const device = await useDevices(page)
   await page.evaluate(bundle ?? '')
   /** Runs an expression over the client; a problem resolves to its type. */
   const run = (expression: string) =>

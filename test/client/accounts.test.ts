@@ -57,6 +57,24 @@ test('registering, signing in and out', async () => {
   expect(count('/refresh')).toBe(0)
 })
 
+test('what goes out by mail is accepted, with nothing to read', async () => {
+  const { client, credentials } = await newMember()
+  // Without mail here; with it the answer is empty, and its type says so.
+  await expect(client.forgot(credentials.email)).rejects.toMatchObject({ type: 'mail_unavailable' })
+  const accepted = createClient({
+    baseUrl: 'https://api.test',
+    fetch: async () => new Response(null, { status: 202 }),
+  })
+  expect(await accepted.forgot(credentials.email)).toBeUndefined()
+})
+
+test('a wrong password is one guess: it is not sent again with other tokens', async () => {
+  const { client, count } = await newMember()
+  const change = { current_password: 'wrong horse battery', new_password: 'another horse battery' }
+  await expect(client.changePassword(change)).rejects.toMatchObject({ type: 'invalid_credentials' })
+  expect([count('/password'), count('/refresh')]).toEqual([1, 0])
+})
+
 test('sessions are listed and ended, and a new password ends the others', async () => {
   const { client, credentials } = await newMember()
   const second = newVisitor()
