@@ -16,6 +16,8 @@ const MAX_BUNDLE = 120 * 1024
 const MAX_CLIENT = 9 * 1024
 /** What keeps a local copy, likewise: it is loaded when one is opened. */
 const MAX_COPY = 8 * 1024
+/** Each way in for a library, without what it shares with the client. */
+const MAX_ADAPTER = 2 * 1024
 /** The CPU time a start may take: in milliseconds or, on a busy machine, in starts of a bare Worker. */
 const MAX_STARTUP = 25
 const MAX_STARTS = 8
@@ -176,7 +178,7 @@ async function clientFresh(): Promise<string> {
   return said.join(', ')
 }
 
-/** What a page loads of the client at once, and when it opens a local copy, each with its limit; without the collections. */
+/** What a page loads of the client, when it opens a local copy, and by each adapter, with its limit; without the collections. */
 async function clientSizes(source: string): Promise<Record<string, [size: number, limit: number]>> {
   const withoutTable: Plugin = {
     name: 'without-table',
@@ -186,7 +188,8 @@ async function clientSizes(source: string): Promise<Record<string, [size: number
     },
   }
   const { outputFiles } = await build({
-    entryPoints: [join(source, 'index.ts')],
+    entryPoints: ['index.ts', 'react.ts', 'tanstack-db.ts'].map((file) => join(source, file)),
+    external: ['react'],
     bundle: true,
     splitting: true,
     outdir: scratch,
@@ -195,14 +198,23 @@ async function clientSizes(source: string): Promise<Record<string, [size: number
     write: false,
     plugins: [withoutTable],
   })
-  let [client, copy] = [0, 0]
+  const sizes = { client: 0, 'local copy': 0, react: 0, 'tanstack-db': 0 }
   for (const { path, contents } of outputFiles) {
-    const size = gzipSync(contents, { level: 9 }).byteLength
-    // The chunk that only the copy needs; what both share is loaded at once.
-    if (basename(path).startsWith('sync-')) copy += size
-    else client += size
+    const name = basename(path, '.js')
+    // The one that nothing but the copy needs; what others share with the client is loaded with it.
+    const part = name.startsWith('sync-') ? 'local copy' : name
+    sizes[isPart(part, sizes) ? part : 'client'] += gzipSync(contents, { level: 9 }).byteLength
   }
-  return { client: [client, MAX_CLIENT], 'local copy': [copy, MAX_COPY] }
+  return {
+    client: [sizes.client, MAX_CLIENT],
+    'local copy': [sizes['local copy'], MAX_COPY],
+    react: [sizes.react, MAX_ADAPTER],
+    'tanstack-db': [sizes['tanstack-db'], MAX_ADAPTER],
+  }
+}
+
+function isPart<Sizes extends object>(name: PropertyKey, sizes: Sizes): name is keyof Sizes {
+  return name in sizes
 }
 
 function createdTables(migration: string): string[] {

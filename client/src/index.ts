@@ -319,6 +319,7 @@ export function createClient({
           connect: (listener) => connect(listener, user),
           clock,
           name,
+          user,
           owner: owner ?? user,
           options,
         })

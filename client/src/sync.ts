@@ -99,6 +99,11 @@ export interface LocalCopy {
   discard(key: string): Promise<void>
   /** Queues a refused change again, by its key, on top of what the server has now; `data` replaces fields of it. */
   applyAgain(key: string, data?: object): Promise<void>
+  /** Who writes, and whose rows they are. */
+  readonly user: string
+  readonly owner: string
+  /** A new id for a row: a UUIDv7, later than those before. */
+  newId(): string
   readonly status: Status
   /** Resolves when all of it is read; until then `rows` has the newest ones. */
   readonly opened: Promise<void>
@@ -137,7 +142,8 @@ export interface Sources {
   clock: Clock
   /** What it is kept under. */
   name: string
-  /** Whose rows they are. */
+  /** Who writes, and whose rows they are. */
+  user: string
   owner: string
   options: SyncOptions
 }
@@ -151,7 +157,15 @@ const PAGE_OF_STORE = 1000
 const CURSOR_EVERY = 60_000
 
 /** Opens the copy of an owner's rows that is kept under `name`, or a new one. */
-export async function localCopy({ call, connect, clock, name, owner, options }: Sources): Promise<LocalCopy> {
+export async function localCopy({
+  call,
+  connect,
+  clock,
+  name,
+  user,
+  owner,
+  options,
+}: Sources): Promise<LocalCopy> {
   const { storage, onConflict } = options
   const syncing = mutex(`${name}:sync`)
   const all = newRows()
@@ -259,10 +273,12 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
 
   function show(records: readonly StoredRecord[]): void {
     if (!records.length) return
+    const before = statusNow()
     const different = all.apply(records)
     pending = undefined
     refused = undefined
-    if (records.some(([key]) => key !== 'meta')) tell(different)
+    // The first sync of somebody who has nothing yet changes only how far it has come.
+    if (records.some(([key]) => key !== 'meta') || statusNow() !== before) tell(different)
   }
 
   /** Tells each listener once: those of a collection if its rows are different, the others always. */
@@ -620,7 +636,13 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
       const { id = clock.id() } = data
       const created_at = new Date(clock.now()).toISOString()
       // The API leaves out what is read-only.
-      const fields = { user_id: owner, created_at, updated_at: created_at }
+      const fields = {
+        user_id: owner,
+        created_at,
+        updated_at: created_at,
+        created_by: user,
+        updated_by: user,
+      }
       await queue('create', collection, id, { ...data, ...fields, id })
       return id
     },
@@ -672,6 +694,9 @@ export async function localCopy({ call, connect, clock, name, owner, options }: 
       const { op, collection, id } = change
       await queue(op, collection, id, (change.data ?? data) && { ...change.data, ...data }, change)
     },
+    user,
+    owner,
+    newId: () => clock.id(),
     opened,
     get status() {
       return statusNow()

@@ -184,6 +184,14 @@ test('a copy says how it is doing', async () => {
   expect(copy.status).toBe('stopped')
 })
 
+test('a first sync that finds nothing is told, too', async () => {
+  const { copy } = await newDevice()
+  const seen: Status[] = []
+  copy.subscribe(() => seen.push(copy.status))
+  await copy.sync()
+  expect(seen).toEqual(['ready'])
+})
+
 test('a first sync that breaks off goes on where it was', async () => {
   let pages = 0
   const { air, copy, user, sent } = await newDevice(undefined, {}, ({ url }) => {

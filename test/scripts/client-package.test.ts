@@ -20,31 +20,31 @@ test('the package holds the built client, its types and its README, and nothing 
     ['README.md', 'package.json', ...modules.flatMap((name) => [`${name}.js`, `${name}.d.ts`])].toSorted(),
   )
   const { exports } = JSON.parse(readFileSync(join(client, 'package.json'), 'utf8'))
-  for (const file of Object.values<string>(exports['.'])) expect(names).toContain(file.replace('./', ''))
+  const parts: Record<string, Record<string, string>> = exports
+  for (const { types, default: code } of Object.values(parts)) {
+    for (const file of [types, code]) if (file) expect(names).toContain(file.replace('./', ''))
+  }
 })
 
 test('every example of its README type-checks against what is published', () => {
   const readme = readFileSync(join(client, 'README.md'), 'utf8')
-  const examples = Array.from(readme.matchAll(/^```ts\n(.*?)^```/gms), ([, code]) => code)
-  expect(examples.length).toBeGreaterThan(5)
+  const examplesIn = (language: string) =>
+    Array.from(readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms')), ([, code]) => code)
+  expect([examplesIn('ts').length > 5, examplesIn('tsx').length]).toEqual([true, 1])
   const folder = mkdtempSync(join(client, 'dist', 'readme-'))
   try {
     const given = 'declare function getToken(options: { fresh: boolean }): Promise<string>\n'
-    writeFileSync(join(folder, 'examples.ts'), given + examples.join(''))
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--skipLibCheck',
-      'false',
-      '--target',
-      'es2023',
-      '--module',
-      'preserve',
-    ]
-    execFileSync('tsc', ['--ignoreConfig', ...options, join(folder, 'examples.ts')])
+    check(join(folder, 'examples.ts'), given + examplesIn('ts').join(''))
+    check(join(folder, 'react.tsx'), examplesIn('tsx').join(''))
   } catch (error) {
     expect.fail(String(error instanceof Error && 'stdout' in error ? error.stdout : error))
   } finally {
     rmSync(folder, { recursive: true })
   }
 })
+
+function check(file: string, code: string): void {
+  writeFileSync(file, code)
+  const options = ['--strict', '--target', 'es2023', '--module', 'preserve', '--jsx', 'react-jsx']
+  execFileSync('tsc', ['--ignoreConfig', '--noEmit', '--skipLibCheck', 'false', ...options, file])
+}
