@@ -11,9 +11,9 @@ const require = createRequire(join(root, 'client', 'package.json'))
 
 /** Where a package is installed that does not say so itself. */
 function folderOf(name: string): string {
-  const [found] = (require.resolve.paths(name) ?? [])
+  const found = (require.resolve.paths(name) ?? [])
     .map((modules) => join(modules, name))
-    .filter((folder) => existsSync(join(folder, 'package.json')))
+    .find((folder) => existsSync(join(folder, 'package.json')))
   if (found === undefined) throw new Error(`${name} is not installed`)
   return found
 }
