@@ -42,6 +42,7 @@ const bindings = {
   ...unset,
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
   PROVIDER_KEYS: provider.privateKeys,
+  FORGERIES: Number(process.env.FORGERIES ?? 150),
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),

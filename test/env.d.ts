@@ -5,6 +5,8 @@ declare namespace Cloudflare {
     EMPTY_DB: D1Database
     /** Private keys (JWK) of the identity provider that the tests run, by algorithm. */
     PROVIDER_KEYS: Record<string, import('jose').JWK>
+    /** How many forgeries of each kind are tried; `FORGERIES` when the tests start. */
+    FORGERIES: number
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures/types`, in the project that serves these. */
     DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { newMailbox } from '../openapi/mailbox.ts'
 import { newEmail, PASSWORD } from './account.ts'
 import type { Answer } from './client.ts'
+import worker from '../src/index.ts'
 import { captureLog, deploy } from './deployment.ts'
 import { problemOf } from './stored.ts'
 
@@ -240,6 +241,27 @@ describe('a forged token', () => {
   })
 })
 
+test('a token proves an address once: of fifty at the same time one', async () => {
+  const { mailbox, post, register } = newPost()
+  const account = await register()
+  const next = newEmail()
+  const prove = async (email: string) => {
+    const token = await mailbox.token('verify', email)
+    const answers = await Promise.all(Array.from({ length: 50 }, () => post('/email/verify', { token })))
+    const counts = Object.groupBy(answers, ({ status }) => status)
+    return [counts[204]?.length, counts[422]?.length]
+  }
+  expect(await prove(account.email)).toEqual([1, 49])
+  await account.request('PUT', '/api/auth/email', { email: next })
+  expect(await prove(next)).toEqual([1, 49])
+  const { body } = await account.request('GET', '/api/auth/activity')
+  const events = (body.activity as { event: string }[]).map(({ event }) => event)
+  expect(events.filter((event) => /^email_(verified|changed)$/.test(event))).toEqual([
+    'email_changed',
+    'email_verified',
+  ])
+})
+
 describe('a change of e-mail', () => {
   test('changes nothing until the new address is proved, and tells the old one', async () => {
     const { mailbox, post, logIn, verified } = newPost()
@@ -349,6 +371,27 @@ describe('somebody who registered your address first', () => {
       .bind(thief.id)
       .first()
     expect(stored).toEqual({ email: null, password_hash: null })
+  })
+
+  test('keeps rows without a way in for thirty days, and then is erased with them', async () => {
+    const { mailbox, post, register, verified } = newPost()
+    const thief = await register()
+    await thief.request('POST', '/api/me/tasks', { title: 'Left behind' })
+    const owner = await verified()
+    await owner.request('PUT', '/api/auth/email', { email: thief.email })
+    await post('/email/verify', { token: await mailbox.token('verify', thief.email, 2) })
+    const tasksAfter = async (days: number) => {
+      await env.DB.prepare(
+        `UPDATE users SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-${days} days') WHERE id = ?`,
+      )
+        .bind(thief.id)
+        .run()
+      await worker.scheduled?.({} as ScheduledController, env)
+      return (await env.DB.prepare('SELECT 1 FROM tasks WHERE user_id = ?').bind(thief.id).all()).results
+        .length
+    }
+    expect([await tasksAfter(29), await tasksAfter(31)]).toEqual([1, 0])
+    expect((await owner.request('GET', '/api/auth/me')).body.email).toBe(thief.email)
   })
 
   test('cannot use its first mail once the address is another account’s', async () => {

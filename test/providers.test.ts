@@ -307,6 +307,16 @@ describe('a callback', () => {
     expect(problemOf(await comeBack(change(await begun())))).toEqual([422, 'invalid_callback'])
   })
 
+  test('that another site made up does not end the sign-in under way', async () => {
+    const attempt = await begun()
+    const strange = { ...attempt, asked: { ...attempt.asked, state: (await begun()).asked.state ?? '' } }
+    const answer = await comeBack(strange)
+    expect([answer.status, answer.headers.getSetCookie()]).toEqual([422, []])
+    const honest = await comeBack(attempt)
+    expect(backOf(honest).code).toBeTruthy()
+    expect(honest.headers.getSetCookie()).toEqual([expect.stringMatching(/^__Host-login_op=; Max-Age=0/)])
+  })
+
   test('is good once: fifty at once make one account and one code', async () => {
     const attempt = await begun()
     const claims = { sub: newId(), email: newEmail() }

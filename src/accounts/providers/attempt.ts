@@ -53,9 +53,10 @@ export async function endAttempt(
 ): Promise<(Attempt & { ticket: string }) | undefined> {
   const cookie = getCookie(c, cookieName(provider), 'host')
   if (cookie === undefined) return undefined
-  deleteCookie(c, cookieName(provider), ATTRIBUTES)
   const ticket = await openTicket(readConfig(c.env), 'provider login', [provider, cookie], state, LIFETIME)
+  // Any site can lead a browser here with a state of its own, which must not end what is under way.
   if (ticket === undefined) return undefined
+  deleteCookie(c, cookieName(provider), ATTRIBUTES)
   // Its ticket says that this deployment wrote it.
   const kept = attempt.parse(JSON.parse(new TextDecoder().decode(base64url.decode(cookie))))
   return { ...kept, ticket }
