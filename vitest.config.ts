@@ -43,6 +43,8 @@ const bindings = {
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
   PROVIDER_KEYS: provider.privateKeys,
   FORGERIES: Number(process.env.FORGERIES ?? 150),
+  TEAM_REQUESTS: process.env.TEAM_REQUESTS ?? '',
+  TEAM_SEED: process.env.TEAM_SEED ?? '',
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),

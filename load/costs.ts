@@ -230,7 +230,7 @@ async function ledger(database: D1Database): Promise<Entry[]> {
   const named = z.object({ id: z.string() })
   const team = await note(
     'make a team',
-    least(1, 6, 'the caller’s teams; the team; the member and what is noted, each with its index'),
+    least(1, 5, 'the caller’s teams; the team; the member and what is noted, each with its index'),
     'POST',
     '/api/teams',
     { name: 'A team' },

@@ -7,6 +7,9 @@ declare namespace Cloudflare {
     PROVIDER_KEYS: Record<string, import('jose').JWK>
     /** How many forgeries of each kind are tried; `FORGERIES` when the tests start. */
     FORGERIES: number
+    /** How many requests test/generated/teams.test.ts makes, and from which seed; empty for a short run from any. */
+    TEAM_REQUESTS: string
+    TEAM_SEED: string
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures/types`, in the project that serves these. */
     DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]
