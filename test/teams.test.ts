@@ -160,6 +160,16 @@ describe('a team’s rows', () => {
       expect([method, path, problemOf(await asked(stranger, key))]).toEqual([method, path, STRANGER])
       expect([method, path, problemOf(await asked(viewer, key))]).toEqual([method, path, TOO_LOW])
     }
+    for (const [method, path] of [
+      ['PATCH', ''],
+      ['PATCH', `/members/${viewer.id}`],
+      ['POST', '/invitations'],
+      ['GET', '/members?limit=0'],
+    ] as const) {
+      const body = method === 'GET' ? undefined : {}
+      const answer = await stranger.request(method, `/api/teams/${id}${path}`, body)
+      expect([method, path, problemOf(answer)]).toEqual([method, path, STRANGER])
+    }
     const reads = [
       '/tasks',
       '/tasks?limit=0',
@@ -324,8 +334,9 @@ describe('members', () => {
       const { body } = await call('GET', '/members')
       const owners = body.members.filter(({ role }: Json) => role === 'owner')
       expect(owners).toHaveLength(1)
-      if (owners[0].user_id !== owner.id)
-        await call('PATCH', `/members/${owner.id}`, { role: 'owner' }, second)
+      if (owners[0].user_id === owner.id) continue
+      await call('PATCH', `/members/${owner.id}`, { role: 'owner' }, second)
+      await call('DELETE', '/members/me', undefined, second)
     }
   })
 
@@ -341,6 +352,9 @@ describe('members', () => {
     await call('PATCH', `/members/${editor.id}`, { role: 'viewer' })
     expect(await Promise.all(heard.slice(0, 2).map(({ closed }) => closed))).toEqual([4403, 4403])
     await expect(listen(events, viewer.authorization)).rejects.toThrow('403')
+    // With a session, too, which is looked at as well.
+    const { access } = await newAccount()
+    await expect(listen(events, { Authorization: `Bearer ${access}` })).rejects.toThrow('403')
     await listen(events, editor.authorization)
     await owner.request('POST', `/api/${id}/tasks`, { title: 'Told' })
     await heard[2]?.next()

@@ -30,8 +30,8 @@ const closing = z.object({ code: z.number() })
 const PATIENCE = 15_000
 
 /** Opens a WebSocket as a browser does, and waits until it is ready. */
-export async function listenBySocket({ client, signal }: Run, as: User): Promise<Ears> {
-  const socket = new WebSocket(`${client.url.replace(/^http/, 'ws')}/api/me/events`, [
+export async function listenBySocket({ client, signal }: Run, as: User, owner = 'me'): Promise<Ears> {
+  const socket = new WebSocket(`${client.url.replace(/^http/, 'ws')}/api/${owner}/events`, [
     'freehold',
     `bearer.${as.token}`,
   ])

@@ -76,19 +76,21 @@ const learned = new WeakMap<Run, Map<string, Known>>()
 
 /** Learns how to make bodies of every collection, those first that others need. */
 export async function prepare(run: Run): Promise<void> {
-  const known = new Map<string, Known>()
-  learned.set(run, known)
-  const order = inOrder(run.api.resources)
-  for (const user of [run.mine, run.other]) {
-    if (!user) continue
-    for (const resource of order) {
-      const path = `/api/me${await pathFor(run, resource, user)}`
-      const post = (body: Body) => run.client.send({ method: 'POST', path, as: user, body })
-      const rows = Array.from(known).filter(([key]) => key.startsWith(`${user.id} `))
-      const targets = new Map(rows.map(([key, { id }]) => [key.slice(user.id.length + 1), id]))
-      const make = await learn(resource, targets, post)
-      known.set(`${user.id} ${resource.name}`, { make, id: expectRow(await post(make.full()), 201).id })
-    }
+  learned.set(run, new Map())
+  await prepareFor(run, run.mine)
+  if (run.other) await prepareFor(run, run.other)
+}
+
+/** The same for one owner, at its path: a user, or a team (then `user` has its id, and the token of a member). */
+export async function prepareFor(run: Run, user: User, base = '/api/me'): Promise<void> {
+  const known = learned.get(run) ?? new Map<string, Known>()
+  for (const resource of inOrder(run.api.resources)) {
+    const path = base + (await pathFor(run, resource, user, base))
+    const post = (body: Body) => run.client.send({ method: 'POST', path, as: user, body })
+    const rows = Array.from(known).filter(([key]) => key.startsWith(`${user.id} `))
+    const targets = new Map(rows.map(([key, { id }]) => [key.slice(user.id.length + 1), id]))
+    const make = await learn(resource, targets, post)
+    known.set(`${user.id} ${resource.name}`, { make, id: expectRow(await post(make.full()), 201).id })
   }
 }
 
@@ -112,7 +114,7 @@ function inOrder(resources: readonly Resource[]): Set<Resource> {
 
 /** A collection of a user's: for a child, under a new parent. */
 export async function rowsOf(run: Run, resource: Resource, user = run.mine, base = '/api/me'): Promise<Rows> {
-  const path = base + (await pathFor(run, resource, user))
+  const path = base + (await pathFor(run, resource, user, base))
   const known = learned.get(run)?.get(`${user.id} ${resource.name}`)
   if (!known) throw new Error(`nothing is known of ${resource.name}`)
   return rowsAt(run.client, resource, user, path, known.make)
@@ -132,9 +134,9 @@ export function rowsAt(client: Client, resource: Resource, user: User, path: str
   }
 }
 
-async function pathFor(run: Run, { path, parent }: Resource, user: User): Promise<string> {
+async function pathFor(run: Run, { path, parent }: Resource, user: User, base: string): Promise<string> {
   if (!parent) return path
-  const above = await rowsOf(run, parent.resource, user)
+  const above = await rowsOf(run, parent.resource, user, base)
   const { id } = await above.create()
-  return above.path.replace('/api/me', '') + `/${id}` + path.slice(path.lastIndexOf('/'))
+  return above.path.slice(base.length) + `/${id}` + path.slice(path.lastIndexOf('/'))
 }

@@ -64,7 +64,7 @@ import {
 export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
   const routes = new Hono<App>()
 
-  routes.post('/', authenticate, limitUser, validJson(teamBody), bookmark, async (c) => {
+  routes.post('/', authenticate, limitUser, bookmark, validJson(teamBody), async (c) => {
     const { userId: caller } = c.get('identity')
     const values = { [OWNER]: `team-${uuidv7()}`, caller, ...c.req.valid('json') }
     const room = bind(roomForTeamAssertion, { [OWNER]: caller, problem: raise('too_many_teams') })
@@ -76,7 +76,7 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     return answer(c, found(team), 201)
   })
 
-  routes.get('/', authenticate, limitUser, validQuery(pageQuery), bookmark, (c) =>
+  routes.get('/', authenticate, limitUser, bookmark, validQuery(pageQuery), (c) =>
     listed(c, 'teams', teamsStatement, teamOf, { [OWNER]: c.get('identity').userId }),
   )
 
@@ -90,8 +90,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('admin'),
     limitUser,
-    validJson(teamBody),
     bookmark,
+    validJson(teamBody),
+
     async (c) => {
       const match = ifMatch(c)
       const values = { ...c.req.valid('json'), match: JSON.stringify(match ?? null) }
@@ -120,8 +121,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('viewer'),
     limitUser,
-    validQuery(pageQuery),
     bookmark,
+    validQuery(pageQuery),
+
     (c) => listed(c, 'members', membersStatement, memberOf),
   )
 
@@ -130,8 +132,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('admin'),
     limitUser,
-    validJson(memberBody),
     bookmark,
+    validJson(memberBody),
+
     async (c) => {
       const { role } = c.req.valid('json')
       const rank = rankOf(role)
@@ -176,8 +179,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('admin'),
     limitUser,
-    validJson(invitationBody),
     bookmark,
+    validJson(invitationBody),
+
     async (c) => {
       const { role, email } = c.req.valid('json')
       if (email !== undefined && !readConfig(c.env).accounts) throw new Problem('accounts_off')
@@ -218,8 +222,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('admin'),
     limitUser,
-    validQuery(pageQuery),
     bookmark,
+    validQuery(pageQuery),
+
     (c) => listed(c, 'invitations', invitationsStatement, invitationOf),
   )
 
@@ -241,8 +246,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     authenticate,
     requireRole('admin'),
     limitUser,
-    validQuery(pageQuery),
     bookmark,
+    validQuery(pageQuery),
+
     (c) => listed(c, 'activity', teamActivityStatement, teamActivityOf),
   )
 
@@ -258,8 +264,9 @@ invitations.post(
   authenticate,
   limitUser,
   limitAddress('proof'),
-  validJson(acceptBody),
   bookmark,
+  validJson(acceptBody),
+
   async (c) => {
     const decoded = await decodeInvitation(c.req.valid('json').token)
     if (!decoded) throw new Problem('invalid_token_link')
