@@ -332,9 +332,9 @@ describe('rows that several users share', () => {
         note('socket refused')
         return
       }
-      const accept = path === '/events' ? { Accept: 'text/event-stream' } : {}
+      const wanted = path === '/events' ? { Accept: 'text/event-stream' } : {}
       const method = path === '/events' ? 'HEAD' : one(['GET', 'GET', 'HEAD'])
-      const answer = await user.request(method, `/api/${team.id}${path}`, undefined, accept)
+      const answer = await user.request(method, `/api/${team.id}${path}`, undefined, wanted)
       const what = `${method} ${team.id}${path}`
       if (answer.status >= 500) throw new Error(`${what}: ${answer.status} ${answer.text}`)
       await beside
@@ -507,8 +507,8 @@ describe('rows that several users share', () => {
           const stored = await storedBy(id)
           for (const [resource, { live, trash }] of places) {
             const rows = stored[resource.name] ?? []
-            const ids = (keep: boolean) =>
-              rows.filter((row) => (row.deleted_at === null) === keep).map((row) => row.id)
+            const ids = (isLive: boolean) =>
+              rows.filter((row) => (row.deleted_at === null) === isLive).map((row) => String(row.id))
             expect(ids(true).toSorted(), what).toEqual([...live.keys()].toSorted())
             expect(ids(false).toSorted(), what).toEqual([...trash.keys()].toSorted())
             for (const row of rows) {
