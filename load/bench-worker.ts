@@ -5,7 +5,7 @@ import app from '../src/index.ts'
 export { Hub } from '../src/index.ts'
 
 /**
- * The Worker that `npm run bench` runs: `/` measures the API against {@link bare}, both on the same canned D1 answers,
+ * The Worker that `npm run bench:cpu` runs: `/` measures the API against {@link bare}, both on the same canned D1 answers,
  * in alternating rounds inside one isolate. `?rounds=` and `?requests=` (per round) say how long.
  */
 export default {

@@ -43,9 +43,9 @@ export async function startServer(folder: string, at?: number): Promise<Server> 
   }
   return {
     url,
-    cpu: () => workersOf(child).reduce((sum, { cpu }) => sum + cpu, 0),
+    cpu: () => workersUnder(child.pid).reduce((sum, { cpu }) => sum + cpu, 0),
     async crash() {
-      const workers = workersOf(child)
+      const workers = workersUnder(child.pid)
       if (!workers.length) throw new Error('no workerd under wrangler dev')
       for (const { pid } of workers) process.kill(pid, 'SIGKILL')
       await end(child)
@@ -94,7 +94,8 @@ function processes(): Process[] {
     }))
 }
 
-function workersOf({ pid }: ChildProcess): Process[] {
+/** The workerd processes below a process, the youngest last. */
+export function workersUnder(pid: number | undefined): Process[] {
   return descendantsOf(pid).filter(({ name }) => /workerd/.test(name))
 }
 
