@@ -6,13 +6,13 @@ import { cpSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSyn
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const USAGE = `Usage: npm create freehold <folder> [-- --freehold <version or tarball>]
+const USAGE = `Usage: npm create freehold <folder> [-- --empty] [--freehold <version or tarball>]
 
-Makes a project with one resource, notes: change its file, or delete it and its migration, and declare your own.`
+Makes a project with one resource, notes, to look at; with --empty it has none, and waits for your own.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { freehold: { type: 'string' }, help: { type: 'boolean' } },
+  options: { freehold: { type: 'string' }, empty: { type: 'boolean' }, help: { type: 'boolean' } },
 })
 const [given, ...others] = positionals
 if (values.help || given === undefined || others.length) {
@@ -42,7 +42,8 @@ writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`)
 
 run('npm', 'install', '--no-audit', '--no-fund', '--loglevel=error')
 // By the command, so that the first resource is written as every later one.
-run('npm', 'run', '--silent', 'resource', '--', 'notes', 'title:string', 'body:text?')
+if (values.empty) run('npm', 'run', '--silent', 'migrate:new')
+else run('npm', 'run', '--silent', 'resource', '--', 'notes', 'title:string', 'body:text?')
 console.log(`
 cd ${given}
 npm run dev      # serves on http://localhost:8787

@@ -9,18 +9,29 @@ import { HEADERS, problemResponses, problemSchemas } from './responses.ts'
 import { changesSchemas, schemasOf } from './schemas.ts'
 import { teamPaths, teamSchemas } from './teams.ts'
 
+/** What a document says of an application: its name, its version and, in a sentence, what it is. */
+export interface About {
+  title: string
+  version: string
+  summary?: string | undefined
+}
+
+const FREEHOLD = {
+  title: 'Freehold',
+  version: '1.0.0',
+  contact: { name: 'The Freehold authors' },
+  license: { name: 'MIT', identifier: 'MIT' },
+}
+
 /** The OpenAPI 3.1 document of an API, derived from its declarations, the problem table and nothing else. */
-export function openApiFor(resources: readonly Resource[], verbs: readonly Verb[]): Json {
+export function openApiFor(
+  resources: readonly Resource[],
+  verbs: readonly Verb[],
+  { summary = 'A REST API in which every row belongs to a user.', ...about }: About = FREEHOLD,
+): Json {
   return {
     openapi: '3.1.0',
-    info: {
-      title: 'Freehold',
-      version: '1.0.0',
-      summary: 'A REST API in which every row belongs to a user.',
-      description: INTRODUCTION,
-      contact: { name: 'The Freehold authors' },
-      license: { name: 'MIT', identifier: 'MIT' },
-    },
+    info: { ...about, summary, description: INTRODUCTION },
     servers: [{ url: '/', description: 'This deployment' }],
     security: [{ bearer: [] }, { oauth2: [] }, { cookie: [] }],
     tags: [

@@ -1,8 +1,9 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
+import * as z from 'zod'
 import { problemTypes } from '../src/problems.ts'
-import { openApiFor, pinned } from '../openapi/document.ts'
+import { openApiFor, pinned, type About } from '../openapi/document.ts'
 import { recorded, withExamples } from '../openapi/examples.ts'
 import { declarationsOf, writeIndex } from './declarations.ts'
 import { engine, exampleFile, isEngine, root } from './project.ts'
@@ -46,9 +47,17 @@ writeFileSync(join(pages, 'docs', 'problems.html'), problemsPage())
 if (!isEngine && existsSync(join(root, 'static'))) cpSync(join(root, 'static'), pages, { recursive: true })
 
 function openApi() {
-  const plain = openApiFor(resources, verbs)
+  const plain = openApiFor(resources, verbs, isEngine ? undefined : about())
   if (!existsSync(exampleFile)) return plain
   return withExamples(plain, recorded.parse(JSON.parse(readFileSync(exampleFile, 'utf8'))))
+}
+
+/** What a project is called, as its package.json says. */
+function about(): About {
+  const { name, version, description } = z
+    .object({ name: z.string(), version: z.string().default('0.0.0'), description: z.string().optional() })
+    .parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')))
+  return { title: name, version, summary: description }
 }
 
 function fieldTypes(): string {

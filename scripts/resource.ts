@@ -182,8 +182,8 @@ function sourceOf(name: string, fields: readonly Field[], above: Resource | unde
   const uses = (word: string) => new RegExp(`(?<![.\\w])${word}\\(`).test(text)
   const builders = ['integer', 'real'].filter(uses)
   if (uses('column')) builders.push('text as column')
-  const helpers = ['id', 'labels', 'moment', 'text', 'title'].filter(uses)
-  const relations = [...(above ? ['parent'] : []), ...(uses('reference') ? ['reference'] : [])]
+  const helpers = Object.keys(freehold).filter(uses)
+  const relations = above ? ['parent'] : []
   const targets = [...new Set([above?.name, ...fields.map(({ refersTo }) => refersTo)])].filter(
     (each) => each !== undefined,
   )

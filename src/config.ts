@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { log } from './log.ts'
+import { memo } from './memo.ts'
 import { ownKey, type OwnKey } from './own-key.ts'
 import { Problem } from './problems.ts'
 import { providers, secretSetting, type ConfiguredProvider } from './provider.ts'
@@ -165,8 +166,6 @@ interface Reading {
   faults: readonly string[]
 }
 
-const readings = new WeakMap<object, Reading>()
-
 /**
  * The checked settings. Throws the problem `misconfigured` when one cannot be read: there is no silent default,
  * and the log has said why, once an isolate.
@@ -183,15 +182,11 @@ export function allowsOrigin(env: Bindings, origin: string): boolean {
   return CORS_ORIGINS.has(origin) || (development && /^http:\/\/localhost(:\d{1,5})?$/.test(origin))
 }
 
-function readSettings(env: Bindings): Reading {
-  let reading = readings.get(env)
-  if (!reading) {
-    reading = parseSettings(env)
-    readings.set(env, reading)
-    if (reading.faults.length) log('error', { event: 'misconfigured', faults: reading.faults })
-  }
+const readSettings = memo((env: Bindings): Reading => {
+  const reading = parseSettings(env)
+  if (reading.faults.length) log('error', { event: 'misconfigured', faults: reading.faults })
   return reading
-}
+})
 
 function parseSettings(env: Settings): Reading {
   const development = env.ENVIRONMENT === 'development'

@@ -3,7 +3,7 @@
  * semantic versioning; everything else of the engine may change with any version.
  */
 export { NOW } from './d1/clock.ts'
-export { id, labels, moment, text, title } from './engine/fields.ts'
+export * from './engine/fields.ts'
 export type { Filter, FilterDeclaration } from './engine/filters.ts'
 export { defineResource, instant, ownedTable, parent, reference } from './engine/resource.ts'
 export type { Declaration, OwnedTable, Resource, Write } from './engine/resource.ts'

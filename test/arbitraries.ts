@@ -63,6 +63,8 @@ function shapeOf(schema: z.core.$ZodType, name: string): Shape {
   switch (def.type) {
     case 'string':
       if (meta.format === 'uuid') return { kind: 'id' }
+      // Not just any text: the examples that its schema gives.
+      if (Array.isArray(meta.examples)) return { kind: 'enum', values: meta.examples.map(String) }
       return {
         kind: 'text',
         minLength: limit(meta.minLength, 0),

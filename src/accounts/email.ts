@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { codePoints, issue, tooBig } from '../engine/fields.ts'
+import { codePoints, issue, tooBig } from '../engine/issues.ts'
 
 /** As long as an address can be (RFC 5321 §4.5.3.1.3), in code points. */
 const MAX_EMAIL = 254

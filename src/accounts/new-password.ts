@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { Problem } from '../problems.ts'
-import { codePoints, issue, text, tooSmall } from '../engine/fields.ts'
+import { text } from '../engine/fields.ts'
+import { codePoints, issue, tooSmall } from '../engine/issues.ts'
 import { memo } from '../memo.ts'
 import { COMMON_PASSWORDS } from './common-passwords.ts'
 

@@ -2,6 +2,7 @@ import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } f
 import type { Config } from '../config.ts'
 import { log } from '../log.ts'
 import { Problem } from '../problems.ts'
+import { memo } from '../memo.ts'
 import { importKey } from './keys.ts'
 import type { OwnKey } from '../own-key.ts'
 
@@ -18,21 +19,12 @@ export interface Issuer {
   keysFor(header: () => JWTHeaderParameters): Promise<readonly CryptoKey[]>
 }
 
-const issuers = new WeakMap<Config, readonly Issuer[]>()
-
 /** The trusted issuers of a configuration, made once per isolate. */
-export function issuersOf(config: Config): readonly Issuer[] {
-  let trusted = issuers.get(config)
-  if (!trusted) {
-    trusted = [
-      ...config.ownKeys.map(ownKey),
-      ...(config.secrets.length ? [sharedSecret(config.secrets)] : []),
-      ...(config.JWKS_URL ? [remoteKeySet(config.JWKS_URL)] : []),
-    ]
-    issuers.set(config, trusted)
-  }
-  return trusted
-}
+export const issuersOf = memo((config: Config): readonly Issuer[] => [
+  ...config.ownKeys.map(ownKey),
+  ...(config.secrets.length ? [sharedSecret(config.secrets)] : []),
+  ...(config.JWKS_URL ? [remoteKeySet(config.JWKS_URL)] : []),
+])
 
 function ownKey(key: OwnKey): Issuer {
   return {

@@ -11,6 +11,7 @@ import {
 } from 'jose'
 import type { Config } from '../config.ts'
 import { roleOf, type Identity } from '../context.ts'
+import { memo } from '../memo.ts'
 import { Problem } from '../problems.ts'
 import { issuersOf, type Issuer } from './issuers.ts'
 import { importKey } from './keys.ts'
@@ -107,7 +108,7 @@ function isAccessToken(typ: unknown): boolean {
 
 async function verifySignature(token: string, config: Config): Promise<JWTVerifyResult & { own: boolean }> {
   for (const issuer of issuersOf(config)) {
-    const options = optionsFor(issuer, config)
+    const options = optionsFor(config)(issuer)
     for (const key of await issuer.keysFor(() => headerOf(token))) {
       const verified = await verifiedBy(key, token, options)
       if (verified) return { ...verified, own: issuer.own }
@@ -116,24 +117,17 @@ async function verifySignature(token: string, config: Config): Promise<JWTVerify
   throw invalidToken('no trusted key verifies it')
 }
 
-const optionsOf = new WeakMap<Issuer, JWTVerifyOptions>()
-
 /** What jose has to check of an issuer's tokens; the same for all of them. */
-function optionsFor(issuer: Issuer, config: Config): JWTVerifyOptions {
-  let options = optionsOf.get(issuer)
-  if (!options) {
-    options = {
-      algorithms: [...issuer.algorithms],
-      clockTolerance: LEEWAY,
-      requiredClaims: ['sub', 'exp'],
-      // Of our own tokens beside a key set: see checkOwnNames.
-      ...(config.JWT_ISSUER && !(issuer.own && config.JWKS_URL) && { issuer: config.JWT_ISSUER }),
-      ...(config.JWT_AUDIENCE && !(issuer.own && config.JWKS_URL) && { audience: config.JWT_AUDIENCE }),
-    }
-    optionsOf.set(issuer, options)
-  }
-  return options
-}
+const optionsFor = memo((config: Config) =>
+  memo((issuer: Issuer): JWTVerifyOptions => ({
+    algorithms: [...issuer.algorithms],
+    clockTolerance: LEEWAY,
+    requiredClaims: ['sub', 'exp'],
+    // Of our own tokens beside a key set: see checkOwnNames.
+    ...(config.JWT_ISSUER && !(issuer.own && config.JWKS_URL) && { issuer: config.JWT_ISSUER }),
+    ...(config.JWT_AUDIENCE && !(issuer.own && config.JWKS_URL) && { audience: config.JWT_AUDIENCE }),
+  })),
+)
 
 /** What the token says when this key signed it; undefined when it did not. Throws when it says something that does not hold. */
 async function verifiedBy(

@@ -1,5 +1,11 @@
 import * as z from 'zod/mini'
 import { UUID_V7 } from '../ids.ts'
+import { codePoints, issue, tooBig, tooSmall } from './issues.ts'
+
+/*
+ * The types of fields, all of them in the package. One that is kept as it is sent and takes not just any text says so with
+ * `examples`: OpenAPI, its examples, `verify` and the generated tests take valid values from there.
+ */
 
 /**
  * A string of at most `max` code points, kept exactly as sent. NUL and lone surrogates are refused: SQLite's text
@@ -103,26 +109,4 @@ function isDate(value: string): boolean {
   if (!/^\d{4}-\d\d-\d\d$/.test(value)) return false
   const day = new Date(`${value}T00:00:00Z`)
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(value)
-}
-
-/** How many code points (not UTF-16 units) a string has. */
-export function codePoints(value: string): number {
-  let count = 0
-  for (const _ of value) count += 1
-  return count
-}
-
-/** An issue of a kind of ours; `code` is what the client gets to see. */
-export function issue(input: unknown, code: string, message: string) {
-  return { code: 'custom', input, message, params: { code } } as const
-}
-
-/** The issue of a string with more than `maximum` code points. */
-export function tooBig(input: string, maximum: number, message: string) {
-  return { code: 'too_big', origin: 'string', maximum, input, message } as const
-}
-
-/** The issue of a string with fewer than `minimum` code points. */
-export function tooSmall(input: string, minimum: number, message: string) {
-  return { code: 'too_small', origin: 'string', minimum, input, message } as const
 }

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { openDatabase, type Cost } from '../d1/database.ts'
 import type { App } from '../context.ts'
+import { memo } from '../memo.ts'
 import { otherMethods } from './methods.ts'
 import { Problem } from '../problems.ts'
 
@@ -22,14 +23,13 @@ const POLL = 10
  */
 export function healthFor(migrations: readonly string[]): Hono<App> {
   const health = new Hono<App>()
-  const checks = new WeakMap<D1Database, Check>()
+  const checkOf = memo((_database: D1Database): Check => ({ began: 0, ended: 0 }))
 
   health.get('/health', (c) => c.json({ status: 'healthy' }))
 
   health.get('/ready', async (c) => {
     const { DB } = c.env
-    const last = checks.get(DB) ?? { began: 0, ended: 0 }
-    checks.set(DB, last)
+    const last = checkOf(DB)
     // One request asks, however many come at once; the others poll, because a Worker may not await another one's promise.
     while (last.began > last.ended && Date.now() - last.began < PATIENCE) await scheduler.wait(POLL)
     if (Date.now() - last.ended >= FRESH) {

@@ -6,6 +6,7 @@ import type { Cost } from '../d1/database.ts'
 import { Problem } from '../problems.ts'
 import { sha256 } from '../sha256.ts'
 import { log } from '../log.ts'
+import { memo } from '../memo.ts'
 import { afterAnswer } from './after-answer.ts'
 
 /** What is limited on the way to an account. */
@@ -39,7 +40,7 @@ export const limitUser = createMiddleware<App>(async function limitUser(c, next)
 const UNIT_MS = 5
 /** How many units are counted at a time. */
 const AT_ONCE = 50
-const charged = new WeakMap<Cost, number>()
+const chargedFor = memo((_cost: Cost) => ({ units: 0 }))
 
 /**
  * Charges the caller, after the answer, one unit for every 5 ms that the database has worked for the request so far and
@@ -48,9 +49,10 @@ const charged = new WeakMap<Cost, number>()
 export function chargeUser(c: Context<App>): void {
   const cost = c.get('cost')
   const due = Math.min(Math.floor(cost.workMs / UNIT_MS), policies.USER_LIMIT.quota)
-  const units = due - (charged.get(cost) ?? 0)
+  const charged = chargedFor(cost)
+  const units = due - charged.units
   if (units <= 0 || !readConfig(c.env).RATE_LIMITS) return
-  charged.set(cost, due)
+  charged.units = due
   afterAnswer(c, spend(c.env, c.get('identity').userId, units))
 }
 
@@ -130,7 +132,7 @@ async function count(c: Context<App>, limiter: Limiter, key: string): Promise<bo
   return true
 }
 
-const missing = new WeakMap<Bindings, Set<Limiter>>()
+const missingIn = memo((_env: Bindings) => new Set<Limiter>())
 
 /** The binding's answer; undefined when it is missing or fails, which is logged once an isolate. */
 async function outcomeOf(
@@ -144,9 +146,9 @@ async function outcomeOf(
   } catch {
     // As if it were missing.
   }
-  const logged = missing.get(env) ?? new Set()
-  if (!logged.has(limiter)) log('error', { event: 'rate_limit_missing', binding: limiter })
-  missing.set(env, logged.add(limiter))
+  const missing = missingIn(env)
+  if (!missing.has(limiter)) log('error', { event: 'rate_limit_missing', binding: limiter })
+  missing.add(limiter)
   return undefined
 }
 

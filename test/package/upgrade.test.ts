@@ -41,7 +41,7 @@ beforeAll(() => {
     '  app.onError(onError)',
     `  app.use(async (c, following) => {\n    await following()\n    c.header('X-Next', 'yes')\n  })\n  app.onError(onError)`,
   )
-  edit(next, 'openapi/document.ts', `title: 'Freehold'`, `title: 'Freehold, the next'`)
+  edit(next, 'openapi/document.ts', 'The same paths answer under', 'In the next version they answer under')
   run(next, 'node', 'scripts/migrate-new.ts')
   pack(next, '0.2.0')
 }, 600_000)
@@ -72,6 +72,7 @@ test('a project of a team is made from nothing, follows to the next version with
     }
     const document = await fetch(`${url}/openapi.json`).then((answer) => answer.text())
     expect(document).toContain('/api/{user_id}/jays/{id}')
+    expect(JSON.parse(document).info).toMatchObject({ title: 'my-api', version: '0.1.0' })
     expect((await fetch(`${url}/docs`)).status).toBe(200)
   })
 
@@ -91,7 +92,7 @@ test('a project of a team is made from nothing, follows to the next version with
       expect(await answer.text()).toContain(`One of the ${name}`)
     }
     const document = await fetch(`${url}/openapi.json`).then((answer) => answer.text())
-    expect(document).toContain('Freehold, the next')
+    expect(document).toContain('In the next version they answer under')
   })
 
   run(project, 'npm', 'run', 'generate')

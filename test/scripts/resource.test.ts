@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newProject } from './project.ts'
 
@@ -7,30 +9,40 @@ beforeEach(() => {
 })
 afterEach(() => project.remove())
 
-test('one command writes the declaration, the migration and the OpenAPI document', () => {
-  const { status, output } = project.run(
-    'resource.ts',
-    'walruses',
-    'title:string(200)',
-    'body:text?',
-    'pinned:boolean=false',
-    'due:date?',
-    'stage:enum(draft,final)=draft',
-    'tags:list',
-    'project:projects?',
-    '--under',
-    'tasks',
-  )
-  expect([status, output]).toEqual([0, expect.stringContaining('/api/me/tasks/{task_id}/walruses')])
-  expect(project.read('src/resources/index.ts')).toContain(`from './walruses.ts'`)
-  expect(project.read('src/resources/walruses.ts')).toContain('task_id: parent(tasks)')
-  expect(project.migration('walruses')).toContain('CREATE TABLE `walruses`')
+test('the command of README writes the declaration, the migration and the OpenAPI document, and prints what README says', () => {
+  const { args, printed, source } = inReadme()
+  const dry = project.run('resource.ts', ...args, '--dry-run')
+  expect([dry.status, dry.output.trim()]).toEqual([0, `// src/resources/notes.ts\n${source}`])
+
+  const { status, output } = project.run('resource.ts', ...args)
+  expect([status, lasting(output)]).toEqual([0, lasting(printed)])
+  expect(project.read('src/resources/index.ts')).toContain(`from './notes.ts'`)
+  expect(project.read('src/resources/notes.ts').trim()).toBe(source)
+  expect(project.migration('notes')).toContain('CREATE TABLE `notes`')
   const { paths } = JSON.parse(project.read('public/openapi.json'))
-  expect(project.read('client/src/collections.ts')).toContain('WalruseCreate')
-  expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/walruses/{id}/restore')
-  const created = paths['/api/{user_id}/tasks/{task_id}/walruses'].post.responses[201]
+  expect(project.read('client/src/collections.ts')).toContain('NoteCreate')
+  expect(Object.keys(paths)).toContain('/api/{user_id}/tasks/{task_id}/notes/{id}/restore')
+  const created = paths['/api/{user_id}/tasks/{task_id}/notes'].post.responses[201]
   expect(created.content['application/json'].example).toMatchObject({ title: 'A title', stage: 'draft' })
 })
+
+/** README's "Add a resource": the arguments of its command, what that prints, and the declaration it writes. */
+function inReadme() {
+  const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8')
+  const [, command = '', printed = ''] =
+    /\$ npm run resource -- ((?:[^\n]*\\\n)*[^\n]*)\n([^]*?)\n\n/.exec(readme) ?? []
+  const [, source = ''] = /whole resource:\n\n```ts\n([^]*?)\n```/.exec(readme) ?? []
+  const words = command.replaceAll(/\\\n\s*/g, '').match(/'[^']*'|\S+/g) ?? []
+  return { args: words.map((word) => word.replaceAll("'", '')), printed, source }
+}
+
+/** Without the time in a migration's name, and how many there are. */
+function lasting(output: string): string {
+  return output
+    .trim()
+    .replace(/\d{14}(?=_notes)/, 'TIME')
+    .replace(/(?<=all )\d+/, 'N')
+}
 
 test('--dry-run prints what it would write, and writes nothing', () => {
   const before = project.state()
