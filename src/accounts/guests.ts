@@ -54,7 +54,7 @@ export const admitGuest = createMiddleware<App>(async function admitGuest(c, nex
   const sent = c.req.header('Authorization') !== undefined || accessCookie(c) !== undefined
   if (sent && readConfig(c.env).GUESTS) {
     const identity = await identify(c)
-    if (identity?.sessionId !== undefined) await admit(c, identity)
+    if (identity?.sessionId !== undefined) admit(c, identity)
   }
   await next()
 })

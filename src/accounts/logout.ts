@@ -20,7 +20,7 @@ export const authenticateLogout = createMiddleware<App>(async function authentic
   const header = c.req.header('Authorization') !== undefined
   if (header || (accessCookie(c) !== undefined && !decodeRefreshToken(refreshCookie(c) ?? ''))) {
     const identity = await identify(c)
-    if (identity) await admit(c, identity)
+    if (identity) admit(c, identity)
   }
   await next()
 })

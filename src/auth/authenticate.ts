@@ -20,7 +20,7 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
   const started = performance.now()
   const identity = await identify(c)
   if (!identity) throw new Problem('missing_credentials')
-  await admit(c, identity)
+  admit(c, identity)
   c.set('authMs', performance.now() - started)
   await next()
 })
@@ -29,12 +29,12 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
  * Makes a verified caller this request's; every batch then checks that the session of its token has not ended, or, if it
  * names none, that its user may come without one.
  */
-export async function admit(c: Context<App>, { expires, own, ...identity }: Verified): Promise<void> {
+export function admit(c: Context<App>, { expires, own, ...identity }: Verified): void {
   c.set('identity', identity)
   c.set('expires', expires)
   const { userId, sessionId } = identity
   const reads = isSafe(c.req.method)
-  const guard = sessionId ? sessionGuard(userId, sessionId, reads) : await subjectGuard(userId, own, reads)
+  const guard = sessionId ? sessionGuard(userId, sessionId, reads) : subjectGuard(userId, own, reads)
   c.set('guards', [guard])
 }
 

@@ -20,9 +20,9 @@ function statementsFor(holds: SQL, compile: typeof compileOwned) {
  * identity provider issued it, is no account of this deployment, whose ids are another namespace. A session's token needs
  * neither: the session ends with its account.
  */
-export async function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Promise<Guard> {
+export function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Guard {
   const statements = isOwn ? own : foreign
-  const tombstone = await tombstoneOf(userId)
+  const tombstone = tombstoneOf(userId)
   const values = { [OWNER]: userId, tombstone, problem: raise('invalid_token') }
   const statement = bind(reads ? statements.selects : statements.asserts, values)
   return { statement, problem: 'invalid_token', selects: reads }

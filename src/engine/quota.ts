@@ -9,7 +9,7 @@ import type { WriteOptions } from './sql/writes.ts'
 
 /**
  * How many more rows an owner may have in a collection: known only of owners who have nearly as many as they may, so that
- * nobody else's creates write it (docs/decisions/0031).
+ * nobody else's creates write it (docs/decisions/0033).
  */
 export const remainingRows = sqliteTable(
   'remaining_rows',

@@ -87,7 +87,7 @@ export function eraseFor(resources: readonly Resource[]): Hono<App> {
   erase.delete('/', async (c) => {
     const owner = c.get('owner')
     if (isTeamId(owner)) return eraseTeam(c)
-    const values = { [OWNER]: owner, tombstone: await tombstoneOf(owner) }
+    const values = { [OWNER]: owner, tombstone: tombstoneOf(owner) }
     await c.get('database').batch(statements().map((statement) => bind(statement, values)))
     c.set('erased', true)
     if (owner === c.get('identity').userId) clearTokenCookies(c)

@@ -77,7 +77,7 @@ const identifyIfAny = createMiddleware<App>(async function identifyIfAny(c, next
       return undefined
     })
     if (identity?.sessionId !== undefined) {
-      await admit(c, identity)
+      admit(c, identity)
       return requireRecentLogin(c, next)
     }
   }
