@@ -174,6 +174,27 @@ describe('a guest', () => {
     expect(await rowsOf(back.id)).toEqual([1, 1, 1])
   })
 
+  test('goes with a team of their own, and stays for one that has nobody else to own it', async () => {
+    const [alone, last, gone] = [await newGuest(), await newGuest(), await newGuest()]
+    const teams: string[] = []
+    for (const guest of [alone, last]) {
+      const { body } = await guest.request('POST', '/api/teams', { name: 'Guests' })
+      await guest.request('POST', `/api/${body.id}/tasks`, { title: 'shared' })
+      teams.push(body.id)
+    }
+    const { body } = await last.request('POST', `/api/teams/${teams[1]}/invitations`, { role: 'viewer' })
+    const member = await newGuest()
+    const joined = await member.request('POST', '/api/invitations/accept', { token: body.token })
+    expect(joined.status).toBe(200)
+    for (const { id } of [alone, last, gone]) await age(id, 31)
+    await purge()
+    for (const id of [alone.id, gone.id]) expect(await rowsOf(id)).toEqual([0, 0, 0])
+    expect((await rowsOf(last.id))[0]).toBe(1)
+    expect((await member.request('GET', `/api/${teams[1]}/tasks`)).body.count).toBe(1)
+    const left = await env.DB.prepare('SELECT 1 FROM tasks WHERE user_id = ?').bind(teams[0]).all()
+    expect(left.results).toEqual([])
+  })
+
   test('no longer a guest is never erased, and its sessions live as long as anybody’s', async () => {
     const { id, request } = await newGuest()
     await request('POST', '/api/auth/register', { email: newEmail(), password: PASSWORD })

@@ -47,6 +47,9 @@ describe('a team', () => {
     })
     // The role is in it, too, and has no part in the revision.
     expect(conditional.status).toBe(200)
+    const { body: happened } = await call('GET', '/activity')
+    const events = happened.activity.map(({ event }: Json) => event)
+    expect(events).toEqual(['team_renamed', 'team_created'])
     expect((await call('DELETE')).status).toBe(204)
     expect(problemOf(await call('GET'))).toEqual(STRANGER)
     expect((await owner.request('GET', '/api/teams')).body.teams).toEqual([])
@@ -396,6 +399,9 @@ describe('an invitation', () => {
     const { body: other } = await call('POST', '/invitations', { role: 'viewer' })
     expect((await call('DELETE', `/invitations/${other.id}`)).status).toBe(204)
     expect(problemOf(await call('DELETE', `/invitations/${other.id}`))).toEqual([404, 'row_not_found'])
+    const { body: happened } = await call('GET', '/activity')
+    const withdrawn = happened.activity.filter(({ event }: Json) => event === 'invitation_withdrawn')
+    expect(withdrawn).toHaveLength(1)
     const stranger = await newUser()
     for (const bad of [other.token, token, 'x', `${token}A`, id]) {
       expect(problemOf(await stranger.request('POST', '/api/invitations/accept', { token: bad }))).toEqual(

@@ -7,7 +7,9 @@ import { NOW } from '../d1/clock.ts'
 import type { Row } from '../d1/database.ts'
 import { compileOwned, OWNER, slot } from '../d1/statement.ts'
 import { isKept } from '../accounts/activity.ts'
-import { INVITED_ROLE } from './invitations.ts'
+import { INVITED_ROLE, isWithdrawable } from './invitations.ts'
+import { teamInvitations, teams } from './schema.ts'
+import { isAtMatch } from './teams.ts'
 
 /** What a team's administrators see of an event. */
 export interface TeamActivity {
@@ -37,9 +39,16 @@ function recording(
 /** Notes what the placeholder `caller` did in the team; some of it to the placeholder `member`, or about the `role`. */
 export const noting = {
   created: recording('team_created'),
-  renamed: recording('team_renamed'),
+  /** Before a rename, if it is going to succeed. */
+  renamed: recording('team_renamed', sql`NULL`, sql`NULL`, sql` FROM ${teams} WHERE ${isAtMatch}`),
   invited: recording('invited', sql`NULL`, sql`${slot('role')}`),
-  withdrawn: recording('invitation_withdrawn'),
+  /** Before an invitation is withdrawn, if there is one. */
+  withdrawn: recording(
+    'invitation_withdrawn',
+    sql`NULL`,
+    sql`NULL`,
+    sql` FROM ${teamInvitations} WHERE ${isWithdrawable}`,
+  ),
   joined: recording('joined', sql`NULL`, INVITED_ROLE),
   left: recording('left'),
   removed: recording('removed', sql`${slot('member')}`),

@@ -25,7 +25,7 @@ export interface Invitation {
 const LIFETIME = 7 * 24 * 60 * 60
 
 const VISIBLE = sql`id, role, email, invited_by, created_at, expires_at`
-const inTeam = sql`team_id = ${slot(OWNER)}`
+const inTeam = sql`${teamInvitations.team_id} = ${slot(OWNER)}`
 const isLive = sql`expires_at > ${NOW}`
 
 /** Invites by the placeholders `id`, `role`, `email`, `token` and `caller`. */
@@ -48,9 +48,12 @@ export const invitationsStatement = compileOwned(
     ORDER BY id DESC LIMIT ${slot('limit')}`,
 )
 
+/** The invitation `id` can still be accepted. */
+export const isWithdrawable = sql`${inTeam} AND ${teamInvitations.id} = ${slot('id')} AND ${isLive}`
+
 /** Withdraws the invitation `id`, and returns it if it could still be accepted. */
 export const withdrawStatement = compileOwned(
-  sql`DELETE FROM ${teamInvitations} WHERE ${inTeam} AND id = ${slot('id')} AND ${isLive} RETURNING id`,
+  sql`DELETE FROM ${teamInvitations} WHERE ${isWithdrawable} RETURNING id`,
 )
 
 /** The team, invitation and hashed secret of a token; undefined for any other text. */

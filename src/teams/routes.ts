@@ -96,9 +96,9 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     async (c) => {
       const match = ifMatch(c)
       const values = { ...c.req.valid('json'), match: JSON.stringify(match ?? null) }
-      const [[renamed] = [], , [team] = []] = await ask(
+      const [, [renamed] = [], [team] = []] = await ask(
         c,
-        [renameStatement, noting.renamed, teamStatement],
+        [noting.renamed, renameStatement, teamStatement],
         values,
       )
       if (renamed) return answer(c, renamed)
@@ -235,7 +235,7 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
     limitUser,
     bookmark,
     async (c) => {
-      const [[withdrawn] = []] = await ask(c, [withdrawStatement, noting.withdrawn], { id: rowId(c) })
+      const [, [withdrawn] = []] = await ask(c, [noting.withdrawn, withdrawStatement], { id: rowId(c) })
       found(withdrawn)
       return c.body(null, 204)
     },

@@ -54,10 +54,14 @@ export const teamsStatement =
     WHERE ${teamMembers.user_id} = ${slot(OWNER)} AND ${RANK} > 0 AND ${teamMembers.team_id} < ${slot('after')}
     ORDER BY ${teamMembers.team_id} DESC LIMIT ${slot('limit')}`)
 
-/** Gives the team another name, while its revision is one of the placeholder `match`, or whatever it is where that is null. */
+/** The team is at one of the revisions of the placeholder `match`, a JSON array, or at any where that is null. */
+export const isAtMatch = sql`${teams.id} = ${slot(OWNER)} AND (${slot('match')} = 'null'
+  OR ${teams.revision} IN (SELECT value FROM json_each(${slot('match')})))`
+
+/** Gives the team another name, if {@link isAtMatch}. */
 export const renameStatement = compileOwned(
   sql`UPDATE ${teams} SET name = ${slot('name')}, revision = max(revision + 1, ${NOW_MS})
-    WHERE id = ${slot(OWNER)} AND (${slot('match')} = 'null' OR revision IN (SELECT value FROM json_each(${slot('match')})))
+    WHERE ${isAtMatch}
     RETURNING id, name, ${role}, created_at, revision`,
 )
 
