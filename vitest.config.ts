@@ -45,6 +45,10 @@ const bindings = {
   FORGERIES: Number(process.env.FORGERIES ?? 150),
   TEAM_REQUESTS: process.env.TEAM_REQUESTS ?? '',
   TEAM_SEED: process.env.TEAM_SEED ?? '',
+  // How long test/client/convergence.test.ts is: `CONVERGENCE_COPIES=30 CONVERGENCE_WRITES=2000 npx vitest run --project worker …`
+  CONVERGENCE_COPIES: process.env.CONVERGENCE_COPIES ?? '4',
+  CONVERGENCE_WRITES: process.env.CONVERGENCE_WRITES ?? '120',
+  ...(process.env.CONVERGENCE_WRITES && { RATE_LIMITS: 'off', ENVIRONMENT: 'development' }),
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),

@@ -2,19 +2,24 @@ import { createClient, type LocalCopy } from 'freehold-client'
 import { returnToAccount, showAccount } from './account.ts'
 import { endOffer, finishSignIn } from './account-ways.ts'
 import { find } from './page.ts'
+import { adoptGuest, hidePanes, showPanes } from './panes.ts'
 import { followLink } from './proof.ts'
 import { signIn } from './sign-in.ts'
-import { sayConflict, showTasks } from './tasks.ts'
+import { showTasks } from './tasks.ts'
 
 const signInView = find('#sign-in', HTMLElement)
 const tasksView = find('#tasks', HTMLElement)
 const account = find('#account', HTMLElement)
+const guest = find('#guest', HTMLElement)
+const notNow = find('#not-now', HTMLButtonElement)
 
 const client = createClient({ storage: localStorage, onSignedOut: turn })
 let copy: LocalCopy | undefined
 let shown: 'tasks' | 'sign-in' | undefined
 let turning = Promise.resolve()
 let isAsking = false
+/** Whether a guest wants to become an account, by the form. */
+let isCompleting = false
 
 /** Turns to the tasks or to the form, whichever it is time for now. */
 function turn(): void {
@@ -22,7 +27,7 @@ function turn(): void {
 }
 
 async function show(): Promise<void> {
-  const next = (await client.signedIn()) ? 'tasks' : 'sign-in'
+  const next = (await client.signedIn()) && !isCompleting ? 'tasks' : 'sign-in'
   if (next === shown) return
   const isReturning = shown === 'tasks'
   shown = next
@@ -30,10 +35,8 @@ async function show(): Promise<void> {
   tasksView.hidden = next !== 'tasks'
   if (next === 'tasks') {
     endOffer()
-    const opened = await client.sync({ onConflict: (conflict) => sayConflict(opened, conflict) })
-    copy = opened
-    // What was refused before the page was closed is still to be decided.
-    for (const conflict of copy.refused) sayConflict(opened, conflict)
+    hidePanes()
+    copy = await client.sync()
     copy.start()
     showTasks(copy)
     account.textContent = ''
@@ -41,20 +44,34 @@ async function show(): Promise<void> {
     await sayWho()
   } else {
     // What waits when a session has ended is sent after the next login.
-    if (copy?.pending.length) copy.stop()
+    if (copy?.pending.length || isCompleting) copy?.stop()
     else await copy?.clear()
-    void signIn(client, isReturning).then(turn)
+    notNow.hidden = !isCompleting
+    if (!isReturning) void showPanes(enter)
+    void signIn(client, isReturning && !isCompleting).then(completed)
   }
+}
+
+/** Goes on as the guest of the panes. */
+function enter(): void {
+  adoptGuest()
+  turn()
+}
+
+function completed(): void {
+  isCompleting = false
+  turn()
 }
 
 /** Says whose tasks these are, once the server can be asked. */
 async function sayWho(): Promise<void> {
   if (isAsking || account.textContent || copy?.error) return
   isAsking = true
-  account.textContent = await client.me().then(
-    ({ email }) => email,
-    () => '',
-  )
+  const who = await client.me().catch(() => undefined)
+  if (who) {
+    account.textContent = who.email ?? 'Guest'
+    guest.hidden = who.email !== null
+  }
   isAsking = false
 }
 
@@ -68,6 +85,11 @@ find('#log-out', HTMLButtonElement).onclick = async () => {
   turn()
 }
 
+find('#complete', HTMLButtonElement).onclick = () => {
+  isCompleting = true
+  turn()
+}
+notNow.onclick = completed
 find('#show-account', HTMLButtonElement).onclick = () => showAccount(client)
 
 // Another tab has logged in or out.

@@ -29,7 +29,8 @@ export function say(text: string, label = '', act?: () => unknown, dismissed?: (
   action.hidden = !act
 
   function close(): void {
-    if (message.contains(document.activeElement)) find('h1[tabindex]', HTMLElement).focus()
+    if (message.contains(document.activeElement))
+      find('main > :not([hidden]) h1[tabindex]', HTMLElement).focus()
     message.remove()
   }
   action.onclick = () => {

@@ -24,7 +24,7 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
 
     function choose(): void {
       note.textContent = isNew
-        ? 'They keep up with each other, and work while the server is away. Create an account to try.'
+        ? 'An account of your own, for every device you have.'
         : 'Log in to pick up where you left off.'
       submit.textContent = isNew ? 'Create account' : 'Log in'
       other.textContent = isNew ? 'I have an account' : 'I am new here'
@@ -36,7 +36,8 @@ export function signIn(client: Client, registered: boolean): Promise<void> {
 
     form.reset()
     choose()
-    fields.email.focus()
+    // Whoever is new is to see first what this is.
+    if (!isNew) fields.email.focus()
     void offerPasskeys({ client, isNew, email, done, refused })
 
     forgot.onclick = async () => {

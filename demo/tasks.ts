@@ -1,128 +1,119 @@
-import { OfflineError, type Conflict, type LocalCopy, type Row } from 'freehold-client'
-import { copyOf, find, say } from './page.ts'
+import { OfflineError, StorageError, type LocalCopy, type QueryOf } from 'freehold-client'
+import { showConflicts } from './conflicts.ts'
+import { listOf } from './list.ts'
+import { find } from './page.ts'
 
+const view = find('#tasks', HTMLElement)
 const list = find('#list', HTMLElement)
 const add = find('#add', HTMLFormElement)
+const title = find('input', HTMLInputElement, add)
+const filters = find('#filters', HTMLFormElement)
+const project = find('[name=project]', HTMLSelectElement, filters)
+const search = find('[name=q]', HTMLInputElement, filters)
 const status = find('#status', HTMLElement)
+const empty = find('.empty', HTMLElement, view)
+const NEW_PROJECT = 'new'
 let settling: ReturnType<typeof setTimeout>
 
 /** Shows the tasks of a copy, and follows it. */
 export function showTasks(copy: LocalCopy): void {
-  const title = find('input', HTMLInputElement, add)
+  const rows = listOf(copy, { list, fallback: find('#tasks-heading', HTMLElement), isWhole: true })
+
   add.onsubmit = (event) => {
     event.preventDefault()
-    if (title.value.trim()) void copy.create('tasks', { title: title.value.trim() })
+    const project_id = projectNow()
+    const text = title.value.trim()
+    if (text) void copy.create('tasks', { title: text, ...(project_id !== undefined && { project_id }) })
     add.reset()
   }
-  copy.subscribe(() => {
-    showRows(copy)
+
+  function filter(): void {
+    const project_id = projectNow()
+    const q = search.value.trim()
+    const state = new FormData(filters).get('state')
+    const query: QueryOf<'tasks'> = {
+      ...(state !== 'all' && { completed: state === 'done' }),
+      ...(project_id !== undefined && { project_id }),
+      ...(q && { q }),
+    }
+    rows.filter(query)
+    showEmpty(copy, Object.keys(query).length > 0)
+  }
+  filters.onsubmit = (event) => event.preventDefault()
+  filters.oninput = async (event) => {
+    if (event.target === project && project.value === NEW_PROJECT) {
+      const name = prompt('What is the project called?')?.trim()
+      project.value = name ? await newProject(copy, name) : ''
+    }
+    filter()
+  }
+
+  function show(): void {
+    showProjects(copy)
+    filter()
+    showConflicts(copy)
     showStatus(copy)
-  })
-  list.replaceChildren()
-  showRows(copy)
-  showStatus(copy)
+  }
+  filters.reset()
+  copy.subscribe(show)
+  show()
   title.focus()
 }
 
-function showRows(copy: LocalCopy): void {
-  const items = copy.rows('tasks').map((task) => itemOf(copy, task))
-  for (const item of [...list.children].filter((each) => !items.some((kept) => kept === each))) {
-    // The focus must not get lost with what had it.
-    if (item.contains(document.activeElement)) find('#tasks-heading', HTMLElement).focus()
-    item.remove()
-  }
-  for (const [at, item] of items.entries()) {
-    if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null)
-  }
+/** The project that is chosen. */
+function projectNow(): string | undefined {
+  return project.value && project.value !== NEW_PROJECT ? project.value : undefined
 }
 
-function showStatus({ pending, error }: LocalCopy): void {
+async function newProject(copy: LocalCopy, name: string): Promise<string> {
+  const id = await copy.create('projects', { name })
+  showProjects(copy)
+  return id
+}
+
+/** Offers the projects there are; what is chosen stays so. */
+function showProjects(copy: LocalCopy): void {
+  const chosen = project.value
+  const projects = copy.rows('projects', { archived: false, sort: 'name' })
+  const options = projects.map(({ id, name }) => new Option(name, id))
+  project.replaceChildren(
+    new Option('Every project', ''),
+    ...options,
+    new Option('New project…', NEW_PROJECT),
+  )
+  project.value = projects.some(({ id }) => id === chosen) || chosen === NEW_PROJECT ? chosen : ''
+}
+
+/** Says why there is nothing: nothing has come yet, nothing passes, or there is nothing to do. */
+function showEmpty({ status: now, error, fetched }: LocalCopy, isFiltered: boolean): void {
+  const isLoading = now === 'opening' || now === 'first-sync'
+  empty.ariaBusy = String(isLoading && !error)
+  if (isLoading) empty.textContent = fetched ? `Loading… ${fetched} rows so far` : 'Loading your tasks…'
+  else if (now === 'offline' && !list.children.length && !isFiltered) {
+    empty.textContent =
+      'Nothing is kept here yet, and the server cannot be reached. What you add waits for it.'
+  } else if (isFiltered) empty.textContent = 'No task is like that.'
+  else empty.textContent = 'Nothing to do. Add a task, and open this page in a second tab, too.'
+}
+
+function showStatus({ pending, error, live, status: now }: LocalCopy): void {
   const waiting = pending.length
     ? `${pending.length} ${pending.length === 1 ? 'change' : 'changes'} waiting`
     : ''
-  const trouble = error instanceof OfflineError ? 'Offline' : error ? 'The server has trouble' : ''
-  status.dataset.state = trouble || waiting ? 'waiting' : 'in-sync'
+  const trouble = troubleOf(error)
+  status.dataset.state = trouble || waiting ? 'waiting' : now === 'ready' ? 'in-sync' : 'loading'
   // What is over in the blink of an eye is not worth saying.
   clearTimeout(settling)
   settling = setTimeout(() => {
+    const catches = trouble && !(error instanceof StorageError) && 'will catch up'
     status.textContent =
-      [trouble, waiting, trouble && 'will catch up'].filter(Boolean).join(', ') || 'In sync'
+      [trouble, waiting, catches].filter(Boolean).join(', ') ||
+      (now === 'ready' ? (live ? 'In sync, live' : 'In sync, asking every few seconds') : 'Loading')
   }, 300)
 }
 
-/** The item of a task, as the task is now. */
-function itemOf(copy: LocalCopy, { id, title, completed }: Row<'tasks'>): Element {
-  const item = document.getElementById(id) ?? newItem(copy, id)
-  find('label input', HTMLInputElement, item).checked = completed
-  find('label span', HTMLElement, item).textContent = title
-  for (const button of item.querySelectorAll<HTMLElement>('[data-do]')) {
-    button.ariaLabel = `${button.dataset.do} “${title}”`
-  }
-  return item
-}
-
-function newItem(copy: LocalCopy, id: string): Element {
-  const item = copyOf('#task', HTMLLIElement)
-  const box = find('label input', HTMLInputElement, item)
-  const edit = find('[data-do=Edit]', HTMLButtonElement, item)
-  const form = find('form', HTMLFormElement, item)
-  const field = find('form input', HTMLInputElement, item)
-  const titleNow = () => copy.row('tasks', id)?.title ?? ''
-  let titleBefore = ''
-  item.id = id
-
-  box.onchange = () => copy.update('tasks', id, { completed: box.checked })
-
-  find('[data-do=Delete]', HTMLButtonElement, item).onclick = async () => {
-    const title = titleNow()
-    await copy.delete('tasks', id)
-    say(`“${title}” deleted.`, 'Undo', async () => {
-      await copy.restore('tasks', id)
-      document.getElementById(id)?.querySelector('input')?.focus()
-    })
-  }
-
-  edit.onclick = () => {
-    titleBefore = titleNow()
-    field.value = titleBefore
-    form.hidden = false
-    field.select()
-  }
-  function close(): void {
-    form.hidden = true
-    edit.focus()
-  }
-  form.onsubmit = (event) => {
-    event.preventDefault()
-    const title = field.value.trim()
-    close()
-    if (!title || title === titleBefore) return
-    const save = () => copy.update('tasks', id, { title })
-    if (titleNow() === titleBefore) void save()
-    else sayChanged(titleNow(), save, () => undefined)
-  }
-  form.onreset = close
-  form.onkeydown = ({ key }) => {
-    if (key === 'Escape') close()
-  }
-  return item
-}
-
-/** Says that the server refused a change, and offers it again when the only reason is that somebody else was first. */
-export function sayConflict(copy: LocalCopy, { change: { collection, id, key }, problem }: Conflict): void {
-  const title = copy.row('tasks', id)?.title ?? 'A task'
-  if (collection === 'tasks' && problem.type === 'stale_revision') {
-    sayChanged(
-      title,
-      () => copy.applyAgain(key),
-      () => copy.discard(key),
-    )
-  } else {
-    const reason = problem.type === 'row_not_found' ? 'it was deleted elsewhere' : problem.errors[0]?.message
-    say(`“${title}” was not saved: ${reason ?? problem.message}.`, '', undefined, () => copy.discard(key))
-  }
-}
-
-function sayChanged(title: string, again: () => unknown, dismissed: () => unknown): void {
-  say(`“${title}” was changed elsewhere first, and that was kept.`, 'Apply mine again', again, dismissed)
+function troubleOf(error: unknown): string {
+  if (!error) return ''
+  if (error instanceof OfflineError) return 'Offline'
+  return error instanceof StorageError ? 'This browser cannot keep your tasks' : 'The server has trouble'
 }

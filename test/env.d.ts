@@ -10,6 +10,9 @@ declare namespace Cloudflare {
     /** How many requests test/generated/teams.test.ts makes, and from which seed; empty for a short run from any. */
     TEAM_REQUESTS: string
     TEAM_SEED: string
+    /** How long a test runs that is as long as one likes. */
+    CONVERGENCE_COPIES: string
+    CONVERGENCE_WRITES: string
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures/types`, in the project that serves these. */
     DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]

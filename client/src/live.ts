@@ -16,6 +16,8 @@ export type LiveEvent =
 export interface Socket {
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void
   addEventListener(type: 'close', listener: (event: { code: number }) => void): void
+  /** As in a browser: 2 and more when it is closing; unknown otherwise. */
+  readonly readyState?: number
   send(text: string): void
   close(): void
 }
@@ -77,6 +79,7 @@ export function live(open: () => Promise<Line>, listener: (event: LiveEvent) => 
     let isOver = false
 
     function ask(): void {
+      if ((socket.readyState ?? 1) > 1) return over()
       answered = false
       socket.send('ping')
     }

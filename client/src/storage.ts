@@ -45,12 +45,12 @@ export function memory(): KeyValueStorage {
   }
 }
 
-/** Runs one thing at a time under a name: over all tabs where there are Web Locks, else in this client. */
-export function mutex(name: string): <Result>(run: () => Promise<Result>) => Promise<Result> {
+/** Runs one thing at a time under a name: over all tabs where there are Web Locks, else, or without a name, in this client. */
+export function mutex(name: string | undefined): <Result>(run: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve()
   return (run) => {
     const locks = platform.navigator?.locks
-    if (locks) return locks.request(name, run)
+    if (locks && name !== undefined) return locks.request(name, run)
     const mine = last.then(run, run)
     last = mine
     return mine

@@ -25,11 +25,19 @@ export interface CopyStore {
   close(): void
 }
 
-/** Keeps copies for as long as the page lives. */
+/** Stores that no other tab shares. */
+const privates = new WeakSet<object>()
+
+/** Whether a store is this page's own. */
+export function isPrivate(store: object): boolean {
+  return privates.has(store)
+}
+
+/** Keeps copies for as long as the page lives; no other tab or copy hears of them. */
 export function memoryStore(): CopyStore {
   const copies = new Map<string, Map<string, unknown>>()
   const of = (copy: string) => copies.get(copy) ?? new Map<string, unknown>()
-  return {
+  const store: CopyStore = {
     load: async (copy, prefix) => [...of(copy)].filter(([key]) => key.startsWith(prefix)),
     async write(copy, records) {
       copies.set(copy, changed(of(copy), records))
@@ -37,6 +45,8 @@ export function memoryStore(): CopyStore {
     clear: async (copy) => void copies.delete(copy),
     close() {},
   }
+  privates.add(store)
+  return store
 }
 
 /** Keeps each copy as one JSON text, in a storage that knows no more; written whole at every change. */

@@ -20,7 +20,7 @@ import type { Query } from './queries.ts'
 import { batchOf, refusal, sendBulk, sendOne, type Outcome } from './push.ts'
 import { changeKey, namesOf, newRows, rowKey, type Entry, type Progress } from './rows.ts'
 import { mutex, platform, type Channel, type KeyValueStorage } from './storage.ts'
-import { keyValueStore, memoryStore, type CopyStore, type StoredRecord } from './store.ts'
+import { isPrivate, keyValueStore, memoryStore, type CopyStore, type StoredRecord } from './store.ts'
 
 export type { Change, Collection, Refusal } from './outbox.ts'
 
@@ -167,11 +167,11 @@ export async function localCopy({
   options,
 }: Sources): Promise<LocalCopy> {
   const { storage, onConflict } = options
-  const syncing = mutex(`${name}:sync`)
+  // What is in memory is this tab's own.
+  const isShared = storage ? !isPrivate(storage) : platform.indexedDB !== undefined
+  const syncing = mutex(isShared ? `${name}:sync` : undefined)
   const all = newRows()
   const store = storeOf(storage, clock)
-  // What is in memory is this tab's own.
-  const isShared = Boolean(storage ?? platform.indexedDB)
   const listeners = new Set<{ listener: () => void; collection: Collection | undefined }>()
   let failure: unknown
   let running: Promise<void> | undefined
@@ -330,7 +330,7 @@ export async function localCopy({
     const base = all.shown(collection, id)?.data
     const known = all.server(collection, id)
     // A row that never got to the server is created by being restored.
-    const isNew = op === 'restore' && known?.deleted && known.revision === 0 && known.data
+    const isNew = op === 'restore' && known?.deleted && known.data?.revision === 0 && known.data
     const change: Change = {
       key: clock.id(),
       op: isNew ? 'create' : op,

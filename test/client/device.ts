@@ -18,9 +18,9 @@ export async function newDevice(id?: string, options: SyncOptions = {}, faultOf?
  * A device that hears at once what is written, and asks by itself only when it connects: it is started, and connected.
  * `passes` says which messages its line lets through.
  */
-export async function newLiveDevice(id?: string, passes?: (message: string) => boolean) {
+export async function newLiveDevice(id?: string, passes?: (message: string) => boolean, faultOf?: FaultOf) {
   const line = lines(passes)
-  const { client, user, sent } = await newClient(undefined, {
+  const { client, user, sent } = await newClient(faultOf, {
     ...(id !== undefined && { id }),
     webSocket: line.webSocket,
   })

@@ -40,6 +40,18 @@ test('the echo of its own writes is dropped, and what others wrote between them 
   await expect.poll(() => copy.rows('tasks')).toEqual(body.tasks)
 })
 
+test('what was deleted can be undone before anything is heard of it', async () => {
+  const { copy, user } = await newLiveDevice(undefined, (message) => !message.includes('changed'))
+  const id = await copy.create('tasks', { title })
+  await expect.poll(() => copy.pending.length).toBe(0)
+  await copy.delete('tasks', id)
+  await expect.poll(() => copy.pending.length).toBe(0)
+  await copy.restore('tasks', id)
+  await expect.poll(() => copy.pending.length).toBe(0)
+  expect([titlesIn(copy), copy.refused]).toEqual([[title], []])
+  expect((await user.call('GET', `/tasks/${id}`)).status).toBe(200)
+})
+
 test('a line that was cut comes back, and brings what was missed', async () => {
   const { copy, user, line } = await newLiveDevice()
   line.cut()

@@ -34,10 +34,12 @@ export function lines(passes: (message: string) => boolean = () => true) {
     const onMessage: ((event: { data: unknown }) => void)[] = []
     const onClose: ((event: { code: number }) => void)[] = []
     let isOver = false
+    let isAccepted = false
     function end(code: number): void {
       if (isOver) return
       isOver = true
       open.delete(cut)
+      accept()
       socket?.close()
       for (const listener of onClose) listener({ code })
     }
@@ -47,7 +49,13 @@ export function lines(passes: (message: string) => boolean = () => true) {
       if (!isOver && passes(String(data))) for (const listener of onMessage) listener({ data })
     })
     socket.addEventListener('close', ({ code }) => end(code))
-    setTimeout(() => socket.accept())
+    // Not before there are listeners.
+    const accepting = setTimeout(accept)
+    function accept(): void {
+      if (!isAccepted) socket?.accept()
+      isAccepted = true
+      clearTimeout(accepting)
+    }
     return {
       addEventListener(
         type: 'message' | 'close',
