@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { expect, test } from 'vitest'
+import { openHarness } from '../../load/harness.ts'
 import { useBrowser } from './browser.ts'
 import { useDevices } from './virtual-device.ts'
 
@@ -23,6 +24,8 @@ const bundle = buildSync({
 async function visit() {
   const visitor = await chromium.open(chromium.url)
   const { page } = visitor
+  // The demonstration offers passkeys itself, and a browser asks for one at a time.
+  await openHarness(page, chromium.url)
   const device = await useDevices(page)
   await page.evaluate(bundle ?? '')
   /** Runs an expression over the client; a problem resolves to its type. */
