@@ -17,6 +17,7 @@ import { send, within, type Fetch, type Outgoing } from './retry.ts'
 import type { paths } from './schema.ts'
 import { memory, platform, type KeyValueStorage } from './storage.ts'
 import type { LocalCopy, SyncOptions } from './sync.ts'
+import { teams, type ApiCall, type Teams } from './teams.ts'
 
 export {
   SignInError,
@@ -27,6 +28,7 @@ export {
   type Identities,
   type Login,
 } from './auth.ts'
+export type { TeamRole, Teams } from './teams.ts'
 export type { Passkey, PasskeyLogin, Passkeys } from './ways-in.ts'
 export type { Collections } from './collections.ts'
 export type { TokenSource } from './credentials.ts'
@@ -138,6 +140,8 @@ export interface OwnerClient {
 export interface Client extends Accounts, OwnerClient {
   /** Erases the user's account and every row it owns, at once and for good. */
   erase(): Promise<void>
+  /** The caller's teams. */
+  teams: Teams
   /** The rows of another owner: a team, by its id, or for an admin a user. */
   owner(id: string): OwnerClient
 }
@@ -199,7 +203,9 @@ export function createClient({
     const offer = (name: string, value: string | undefined) => {
       if (value && !headers.has(name)) headers.set(name, value)
     }
-    if (method === 'POST') offer('Idempotency-Key', crypto.randomUUID())
+    // The API keeps no key of what is about teams, so without one that is not sent again.
+    const keeps = !/\/api\/(teams|invitations)\b/.test(request.url)
+    if (method === 'POST' && keeps) offer('Idempotency-Key', crypto.randomUUID())
     offer('If-Match', seen.ifMatch(request))
     offer('x-d1-bookmark', bookmark)
     const sign = ({ token: access }: Pass) => {
@@ -229,6 +235,11 @@ export function createClient({
   function callAuth<Result>(...parameters: Parameters<AuthCall>): Promise<Result>
   function callAuth(...[method, path, body, bare, headers]: Parameters<AuthCall>): Promise<unknown> {
     return exchange(bare ? sendOpen : sendOwn, method, `/api/auth${path}`, { body, headers })
+  }
+
+  function callTeams<Result>(...parameters: Parameters<ApiCall>): Promise<Result>
+  function callTeams(...[method, path, body]: Parameters<ApiCall>): Promise<unknown> {
+    return exchange(sendOwn, method, `/api${path}`, { body })
   }
 
   /** Who is signed in, or only if that is `as`, and the path of an owner's rows, by default their own. */
@@ -340,6 +351,7 @@ export function createClient({
       await call('delete', '')
       if (!userId) await own.forget()
     },
+    teams: teams(callTeams),
     owner(id) {
       const { call: _, ...rowsOfOwner } = rowsOf(id)
       return rowsOfOwner
