@@ -40,8 +40,6 @@ export type ApiCall = <Result>(
 
 /** The teams that an API has. */
 export function teams(call: ApiCall): Teams {
-  const at = (team: string, below = '', id?: string) =>
-    `/teams/${segment(team)}${below}${id === undefined ? '' : `/${segment(id)}`}`
   const page = <List>(path: string, cursor?: string) =>
     call<List>('get', cursor === undefined ? path : `${path}?cursor=${encodeURIComponent(cursor)}`)
   return {
@@ -60,4 +58,9 @@ export function teams(call: ApiCall): Teams {
     accept: (token) => call('post', '/invitations/accept', { token }),
     activity: (team, cursor) => page(at(team, '/activity'), cursor),
   }
+}
+
+/** The path of a team, or of what is below it. */
+function at(team: string, below = '', id?: string): string {
+  return `/teams/${segment(team)}${below}${id === undefined ? '' : `/${segment(id)}`}`
 }
