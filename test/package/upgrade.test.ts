@@ -100,6 +100,19 @@ test('a project of a team is made from nothing, follows to the next version with
   expect(clients).toEqual([expect.stringMatching(/^freehold-client-.*-api\.x[0-9a-f]{10}\.tgz$/)])
 }, 900_000)
 
+test('a project may begin without a resource, and passes its tests', () => {
+  const tarballs = join(scratch, '0.1.0')
+  const creator = join(tarballs, 'create-freehold-0.1.0.tgz')
+  const freehold = ['--freehold', join(tarballs, 'freehold-0.1.0.tgz')]
+  const create = ['exec', '--yes', `--package=${creator}`, '--', 'create-freehold', 'my-api-empty', '--empty']
+  run(scratch, 'npm', ...create, ...freehold)
+  const empty = join(scratch, 'my-api-empty')
+  expect(readdirSync(join(empty, 'src/resources'))).toEqual(['index.ts'])
+  run(empty, 'npm', 'run', 'types')
+  run(empty, 'npm', 'test')
+  run(empty, 'npm', 'exec', 'wrangler', '--', 'deploy', '--dry-run', '--outdir', join(scratch, 'empty'))
+}, 900_000)
+
 function pack(from: string, version: string): void {
   mkdirSync(join(scratch, version))
   const path = join(root, 'node_modules', '.bin') + delimiter + process.env.PATH
