@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { createRequire } from 'node:module'
 import * as z from 'zod'
 
@@ -25,6 +25,9 @@ export interface Measured {
   byCpu: number
 }
 
+/** How many processes wanted a core in the minute before. */
+const [busy = 0] = loadavg()
+
 /** The page docs/benchmarks.md. */
 export function page(measured: readonly Measured[], minutes: number): string {
   const [cpu] = cpus()
@@ -39,7 +42,8 @@ export function page(measured: readonly Measured[], minutes: number): string {
   return `# Requests a second beside a bare Worker
 
 \`npm run bench\` wrote this page in ${minutes.toFixed(0)} minutes: ${cpus().length} × ${cpu?.model.trim()},
-${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}, ${versions.join(', ')}, commit ${commit}.
+${(totalmem() / 2 ** 30).toFixed(0)} GiB, Node ${process.version}, ${versions.join(', ')}, commit ${commit}; ${busy.toFixed(1)}
+processes wanted a core when it began.
 
 The bare Worker ([load/bare-worker.ts](../load/bare-worker.ts)) checks the HS256 token and runs one prepared statement
 written by hand; it validates nothing and has no sessions, log, retries, quota or live changes. Freehold runs with all of
