@@ -15,7 +15,7 @@ import {
 } from './outbox.ts'
 import type { Call } from './pages.ts'
 import { segment } from './paths.ts'
-import { OtherUserError, StorageError } from './problems.ts'
+import { OtherUserError, ProblemError, StorageError } from './problems.ts'
 import type { Query } from './queries.ts'
 import { batchOf, refusal, sendBulk, sendOne, type Outcome } from './push.ts'
 import { changeKey, namesOf, newRows, rowKey, type Entry, type Progress } from './rows.ts'
@@ -498,7 +498,7 @@ export async function localCopy({
 
   function statusNow(): Status {
     if (meanwhile) return 'opening'
-    if (halted || failure instanceof OtherUserError) return 'stopped'
+    if (halted || failure instanceof OtherUserError || isForeign(failure)) return 'stopped'
     if (failure) return 'offline'
     return all.progress?.at === undefined ? 'first-sync' : 'ready'
   }
@@ -749,6 +749,11 @@ function storeOf(storage: SyncOptions['storage'], clock: Clock): CopyStore {
   if (isInBrowser(storage)) return indexedDbStore()
   if (!storage) return memoryStore()
   return 'load' in storage ? storage : keyValueStore(storage, (text) => recordsOf(text, clock))
+}
+
+/** Whether an owner's rows are not, or no more, this user's to read. */
+function isForeign(error: unknown): boolean {
+  return error instanceof ProblemError && error.type === 'not_your_path'
 }
 
 function isRecords(message: Message): message is readonly StoredRecord[] {

@@ -166,3 +166,35 @@ test('what is queued offline is sent when the line is back, and a second device 
   await offline.copy.sync()
   await expect.poll(() => titlesIn(copy)).toEqual([title])
 })
+
+test('a team’s rows are kept in a copy of their own, with who made each, until one is no member any more', async () => {
+  const [ada, bob] = [await newLiveDevice(), await newLiveDevice()]
+  const { body: team } = await ada.user.request('POST', '/api/teams', { name: 'Garden' })
+  const { body: invitation } = await ada.user.request('POST', `/api/teams/${team.id}/invitations`, {
+    role: 'editor',
+  })
+  await bob.user.request('POST', '/api/invitations/accept', { token: invitation.token })
+  const copies = []
+  for (const { client } of [ada, bob]) {
+    const copy = await client.owner(team.id).sync()
+    onTestFinished(() => copy.stop())
+    copy.start(1e9)
+    await expect.poll(() => copy.live).toBe(true)
+    copies.push(copy)
+  }
+  const [hers, his] = copies
+  if (!hers || !his) expect.fail('no copies')
+  const id = await his.create('tasks', { title: 'Plant the beans' })
+  expect(his.row('tasks', id)).toMatchObject({ user_id: team.id, created_by: bob.user.id })
+  await expect.poll(() => titlesIn(hers)).toEqual(['Plant the beans'])
+  await expect.poll(() => his.row('tasks', id)).toEqual(hers.row('tasks', id))
+  expect(hers.row('tasks', id)).toMatchObject({ user_id: team.id, created_by: bob.user.id })
+  expect([titlesIn(ada.copy), titlesIn(bob.copy)]).toEqual([[], []])
+
+  await ada.user.request('DELETE', `/api/teams/${team.id}/members/${bob.user.id}`)
+  await expect.poll(() => his.live).toBe(false)
+  await hers.create('tasks', { title: 'Not his' })
+  await expect.poll(() => hers.pending.length).toBe(0)
+  await expect(his.sync()).rejects.toMatchObject({ type: 'not_your_path' })
+  expect([his.status, titlesIn(his), bob.copy.live]).toEqual(['stopped', ['Plant the beans'], true])
+})
