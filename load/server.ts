@@ -25,14 +25,22 @@ export function migrate(folder: string): void {
   if (status !== 0) throw new Error(stdout + stderr)
 }
 
-/** Starts the Worker on the local D1 in a folder, at a port that is free unless it says which; resolves once it answers. */
-export async function startServer(folder: string, at?: number): Promise<Server> {
+/**
+ * Starts the Worker on the local D1 in a folder, at a port that is free unless it says which, with more settings; resolves
+ * once it answers.
+ */
+export async function startServer(
+  folder: string,
+  at?: number,
+  more: Record<string, string> = {},
+): Promise<Server> {
   // wrangler reads .dev.vars when it starts, so it must be there by then.
   developmentSecret()
   const port = at ?? (await freePort())
   const url = `http://localhost:${port}`
   // Without limits: a storm is one user's.
-  const settings = ['--var', 'ENVIRONMENT:development', '--var', 'GUESTS:on', '--var', 'RATE_LIMITS:off']
+  const all = { ENVIRONMENT: 'development', GUESTS: 'on', RATE_LIMITS: 'off', ...more }
+  const settings = Object.entries(all).flatMap(([name, value]) => ['--var', `${name}:${value}`])
   const child = spawn('wrangler', ['dev', '--port', String(port), '--persist-to', folder, ...settings], {
     stdio: 'ignore',
     env: wranglerEnvironment,
