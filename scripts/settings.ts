@@ -1,6 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { globalRegistry } from 'zod'
 import { settingsFor } from '../src/config.ts'
 
 // What is said of the settings elsewhere is made from their schema: the table of the README and .dev.vars.example.
@@ -8,9 +7,12 @@ const project = join(import.meta.dirname, '..')
 const target = process.argv[2] ?? project
 mkdirSync(target, { recursive: true })
 
+// What each does is the comment above it: words that the Worker does not have to carry.
+const source = readFileSync(join(import.meta.dirname, '..', 'src', 'config.ts'), 'utf8')
+
 const settings = Object.entries(settingsFor(false).shape).map(([name, schema]) => ({
   name,
-  does: globalRegistry.get(schema)?.description ?? '',
+  does: doesOf(name),
   usual: 'defaultValue' in schema.def ? schema.def.defaultValue : '',
 }))
 
@@ -18,6 +20,13 @@ const TABLE = /(?<=<!-- settings: npm run docs -->\n)[^]*?(?=\n<!-- settings end
 const readme = readFileSync(join(project, 'README.md'), 'utf8')
 writeFileSync(join(target, 'README.md'), readme.replace(TABLE, `\n${table()}`))
 writeFileSync(join(target, '.dev.vars.example'), example())
+
+/** What the comment above a setting says. Throws when there is none. */
+function doesOf(name: string): string {
+  const [, does] = new RegExp(String.raw`^ *\/\*\* (.+) \*\/\n *${name}: `, 'm').exec(source) ?? []
+  if (does === undefined) throw new Error(`${name} has no comment in src/config.ts that says what it does`)
+  return does
+}
 
 function table(): string {
   const rows = settings.map(

@@ -17,113 +17,62 @@ const LONGEST_COOKIE = 400 * DAY
  */
 export function settingsFor(development: boolean) {
   return z.object({
-    JWT_SECRET: secret(SECRET_BYTES).check(
-      z.describe('the shared secret of HS256 tokens, at least 32 bytes'),
-    ),
-    JWT_SECRET_PREVIOUS: secret(SECRET_BYTES).check(
-      z.describe('still verifies while `JWT_SECRET` is rotated'),
-    ),
-    BETTER_AUTH_SECRET: secret(SECRET_BYTES).check(
-      z.describe('read in place of `JWT_SECRET` when that is unset'),
-    ),
-    JWT_PRIVATE_KEY: ownKey('JWT_PRIVATE_KEY').check(
-      z.describe(
-        'signs in place of the secret: a private JWK of Ed25519 or P-256, made by `npm run keys`; its public half is at `/.well-known/jwks.json`',
-      ),
-    ),
-    JWT_PRIVATE_KEY_PREVIOUS: ownKey('JWT_PRIVATE_KEY_PREVIOUS').check(
-      z.describe(
-        'still verifies, and is published, while `JWT_PRIVATE_KEY` is rotated: that key before, private or public',
-      ),
-    ),
-    JWKS_URL: httpsUrl(development).check(
-      z.describe('the key set of an identity provider (RFC 7517 §5), https; EdDSA, ES256, RS256 and PS256'),
-    ),
-    JWT_ISSUER: words().check(
-      z.describe(
-        'the `iss` that every token must carry; with `JWKS_URL` the identity provider’s, and required',
-      ),
-    ),
-    JWT_AUDIENCE: words().check(
-      z.describe(
-        'the `aud` that every token must carry; with `JWKS_URL` the identity provider’s tokens, and required',
-      ),
-    ),
-    OWN_ISSUER: z
-      .prefault(words(), 'freehold')
-      .check(
-        z.describe('the `iss` of the tokens that this deployment signs, where `JWT_ISSUER` does not say'),
-      ),
-    JWT_TRUST_ROLE: onOff('off').check(
-      z.describe(
-        '`on` lets `role: "admin"` count in the identity provider’s tokens, too: see who can set it there',
-      ),
-    ),
-    CORS_ORIGINS: origins().check(
-      z.describe('the exact origins that browsers may call from, with commas between them'),
-    ),
-    ACCOUNTS: onOff('on').check(
-      z.describe('`off` takes the account routes away, for a team with an identity provider'),
-    ),
-    ACCESS_TOKEN_TTL: seconds(15 * 60, 30 * DAY).check(
-      z.describe('how long an access token lives, in seconds'),
-    ),
-    SESSION_TTL: seconds(30 * DAY, LONGEST_COOKIE).check(
-      z.describe('how long a session lives at most, in seconds'),
-    ),
-    SESSION_IDLE_TTL: seconds(14 * DAY, LONGEST_COOKIE).check(
-      z.describe('how long a session lives unused, in seconds'),
-    ),
-    READ_REPLICAS: onOff('off').check(
-      z.describe(
-        '`on` lets reads go to the nearest replica, when replication is on for the database: each request then is a D1 session',
-      ),
-    ),
-    MAIL_FROM: sender(development ? 'Freehold <freehold@example.com>' : undefined).check(
-      z.describe(
-        'whom mail comes from, `you@example.com` or `Name <you@example.com>`; without it no mail is sent',
-      ),
-    ),
-    MAIL_PROVIDER: oneOf(['resend', 'postmark']).check(
-      z.describe('who sends it, `resend` or `postmark`; by default the binding `EMAIL` of `wrangler.toml`'),
-    ),
-    MAIL_API_KEY: words().check(z.describe('the secret key of that provider')),
-    APP_URL: httpsUrl(development).check(
-      z.describe(
-        'the page that links in mails lead to, by default this deployment; it handles `#reset=` and `#verify=`',
-      ),
-    ),
-    REQUIRE_VERIFIED_EMAIL: onOff('off').check(
-      z.describe('`on` lets nobody log in before their address is verified'),
-    ),
-    PASSKEY_RP_ID: domain().check(
-      z.describe(
-        'the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both',
-      ),
-    ),
-    LIVE: onOff('on').check(
-      z.describe('`off` takes live changes away: `/events` is a 404, and nothing is announced'),
-    ),
-    OIDC_PROVIDERS: providers(development).check(
-      z.describe(
-        'who else signs users in, as JSON: `[{ "id", "name", "issuer", "client_id", "scope"?, "trust_email"? }]`; the secret of each is `OIDC_<ID>_SECRET`',
-      ),
-    ),
-    GUESTS: onOff('off').check(
-      z.describe('`on` lets anybody try without signing up: `POST /api/auth/guest`'),
-    ),
-    QUOTA_ROWS: whole(100_000).check(
-      z.describe('how many rows an owner may have in one collection, give or take 5 %; 0 for any number'),
-    ),
-    RATE_LIMITS: onOff('on').check(
-      z.refine((on) => on || development, 'can be off in development only'),
-      z.describe('`off` switches the rate limits of `wrangler.toml` off, in development only'),
-    ),
-    ENVIRONMENT: words().check(
-      z.describe(
-        '`development`, set by `npm run dev`, allows `http://localhost:*` as an origin and plain http to a loopback address',
-      ),
-    ),
+    /** the shared secret of HS256 tokens, at least 32 bytes */
+    JWT_SECRET: secret(SECRET_BYTES),
+    /** still verifies while `JWT_SECRET` is rotated */
+    JWT_SECRET_PREVIOUS: secret(SECRET_BYTES),
+    /** read in place of `JWT_SECRET` when that is unset */
+    BETTER_AUTH_SECRET: secret(SECRET_BYTES),
+    /** signs in place of the secret: a private JWK of Ed25519 or P-256, made by `npm run keys`; its public half is at `/.well-known/jwks.json` */
+    JWT_PRIVATE_KEY: ownKey('JWT_PRIVATE_KEY'),
+    /** still verifies, and is published, while `JWT_PRIVATE_KEY` is rotated: that key before, private or public */
+    JWT_PRIVATE_KEY_PREVIOUS: ownKey('JWT_PRIVATE_KEY_PREVIOUS'),
+    /** the key set of an identity provider (RFC 7517 §5), https; EdDSA, ES256, RS256 and PS256 */
+    JWKS_URL: httpsUrl(development),
+    /** the `iss` that every token must carry; with `JWKS_URL` the identity provider’s, and required */
+    JWT_ISSUER: words(),
+    /** the `aud` that every token must carry; with `JWKS_URL` the identity provider’s tokens, and required */
+    JWT_AUDIENCE: words(),
+    /** the `iss` of the tokens that this deployment signs, where `JWT_ISSUER` does not say */
+    OWN_ISSUER: z.prefault(words(), 'freehold'),
+    /** `on` lets `role: "admin"` count in the identity provider’s tokens, too: see who can set it there */
+    JWT_TRUST_ROLE: onOff('off'),
+    /** the exact origins that browsers may call from, with commas between them */
+    CORS_ORIGINS: origins(),
+    /** `off` takes the account routes away, for a team with an identity provider */
+    ACCOUNTS: onOff('on'),
+    /** how long an access token lives, in seconds */
+    ACCESS_TOKEN_TTL: seconds(15 * 60, 30 * DAY),
+    /** how long a session lives at most, in seconds */
+    SESSION_TTL: seconds(30 * DAY, LONGEST_COOKIE),
+    /** how long a session lives unused, in seconds */
+    SESSION_IDLE_TTL: seconds(14 * DAY, LONGEST_COOKIE),
+    /** `on` lets reads go to the nearest replica, when replication is on for the database: each request then is a D1 session */
+    READ_REPLICAS: onOff('off'),
+    /** whom mail comes from, `you@example.com` or `Name <you@example.com>`; without it no mail is sent */
+    MAIL_FROM: sender(development ? 'Freehold <freehold@example.com>' : undefined),
+    /** who sends it, `resend` or `postmark`; by default the binding `EMAIL` of `wrangler.toml` */
+    MAIL_PROVIDER: oneOf(['resend', 'postmark']),
+    /** the secret key of that provider */
+    MAIL_API_KEY: words(),
+    /** the page that links in mails lead to, by default this deployment; it handles `#reset=` and `#verify=` */
+    APP_URL: httpsUrl(development),
+    /** `on` lets nobody log in before their address is verified */
+    REQUIRE_VERIFIED_EMAIL: onOff('off'),
+    /** the domain that passkeys belong to, by default the host of the request; of your frontend, the API or a parent of both */
+    PASSKEY_RP_ID: domain(),
+    /** `off` takes live changes away: `/events` is a 404, and nothing is announced */
+    LIVE: onOff('on'),
+    /** who else signs users in, as JSON: `[{ "id", "name", "issuer", "client_id", "scope"?, "trust_email"? }]`; the secret of each is `OIDC_<ID>_SECRET` */
+    OIDC_PROVIDERS: providers(development),
+    /** `on` lets anybody try without signing up: `POST /api/auth/guest` */
+    GUESTS: onOff('off'),
+    /** how many rows an owner may have in one collection, give or take 5 %; 0 for any number */
+    QUOTA_ROWS: whole(100_000),
+    /** `off` switches the rate limits of `wrangler.toml` off, in development only */
+    RATE_LIMITS: onOff('on').check(z.refine((on) => on || development, 'can be off in development only')),
+    /** `development`, set by `npm run dev`, allows `http://localhost:*` as an origin and plain http to a loopback address */
+    ENVIRONMENT: words(),
   })
 }
 
