@@ -80,7 +80,7 @@ export default defineConfig({
             'test/types.test.ts',
           ],
           setupFiles: ['./test/setup.ts'],
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           expect: { poll: { timeout: POLL_TIMEOUT } },
         },
       },
@@ -105,7 +105,7 @@ export default defineConfig({
           name: 'declarations',
           include: ['test/generated/*.test.ts', 'test/bounds.test.ts', 'test/types.test.ts'],
           setupFiles: ['./test/setup.ts'],
-          testTimeout: 60_000,
+          testTimeout: 240_000,
         },
       },
       {
@@ -139,7 +139,7 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           hookTimeout: 180_000,
           fileParallelism: false,
           expect: { poll: { timeout: POLL_TIMEOUT } },
