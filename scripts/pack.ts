@@ -37,6 +37,7 @@ const TOOLS = [
   'drizzle-kit',
   'esbuild',
   'fast-check',
+  'miniflare',
   'node',
   'oxfmt',
   'vitest',
