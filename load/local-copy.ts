@@ -8,6 +8,7 @@ import { developmentToken } from '../scripts/token.ts'
 import { launchChromium } from './chromium.ts'
 import { openHarness, run } from './harness.ts'
 import { must } from './rounds.ts'
+import { changeOf } from './numbered-tasks.ts'
 import { migrate, startServer } from './server.ts'
 
 // The local copy in Chromium: `npm run bench:copy`, or `npm run bench:copy -- --rows 10000 --timed 100` for a quick look.
@@ -56,7 +57,7 @@ async function large(): Promise<void> {
   await page.route('**/changes?*', (route) => {
     const from = served
     served = Math.min(ROWS, from + 500)
-    const changes = Array.from({ length: served - from }, (_, at) => rowOf(from + at))
+    const changes = Array.from({ length: served - from }, (_, at) => changeOf(from + at))
     return route.fulfill({ json: { changes, cursor: `at ${served}`, has_more: served < ROWS } })
   })
   console.log(`      ${ROWS} rows in a local copy, in Chromium, in milliseconds:`)
@@ -182,26 +183,4 @@ async function fromBrowserToBrowser(writes: number): Promise<void> {
 function quantile(times: readonly number[], share: number): string {
   const sorted = times.toSorted((one, other) => one - other)
   return (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(1)
-}
-
-function rowOf(at: number) {
-  const id = `019a0000-${(at >> 12).toString(16).padStart(4, '0')}-7${(at & 0xfff).toString(16).padStart(3, '0')}-8000-000000000000`
-  const time = '2026-11-20T09:30:00.000Z'
-  const data = {
-    id,
-    user_id: 'somebody',
-    title: `Task ${at}`,
-    description: 'Something to be done, in a sentence of an ordinary length.',
-    status: 'pending',
-    completed: false,
-    completed_at: null,
-    priority: 'medium',
-    due_date: null,
-    tags: ['home'],
-    project_id: null,
-    revision: at + 1,
-    created_at: time,
-    updated_at: time,
-  }
-  return { collection: 'tasks', id, deleted: false, revision: at + 1, data }
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { developmentToken } from '../../scripts/token.ts'
 import { useBrowser } from './browser.ts'
 import { openHarness, run } from '../../load/harness.ts'
+import { changeOf } from '../../load/numbered-tasks.ts'
 
 const chromium = useBrowser()
 
@@ -98,7 +99,7 @@ test('50 000 rows open, show and are edited without the page noticing', { timeou
   await page.route('**/changes?*', (route) => {
     const from = served
     served = Math.min(50_000, from + 500)
-    const changes = Array.from({ length: served - from }, (_, at) => rowOf(from + at))
+    const changes = Array.from({ length: served - from }, (_, at) => changeOf(from + at))
     return route.fulfill({ json: { changes, cursor: `at ${served}`, has_more: served < 50_000 } })
   })
   const took = (body: string) =>
@@ -131,25 +132,3 @@ test('50 000 rows open, show and are edited without the page noticing', { timeou
   expect([await run(page, `return copy.pending.length`), served]).toEqual([50, 50_000])
   await close()
 })
-
-function rowOf(at: number) {
-  const id = `019a0000-${(at >> 12).toString(16).padStart(4, '0')}-7${(at & 0xfff).toString(16).padStart(3, '0')}-8000-000000000000`
-  const time = '2026-11-20T09:30:00.000Z'
-  const data = {
-    id,
-    user_id: 'somebody',
-    title: `Task ${at}`,
-    description: 'Something to be done, in a sentence of an ordinary length.',
-    status: 'pending',
-    completed: false,
-    completed_at: null,
-    priority: 'medium',
-    due_date: null,
-    tags: ['home'],
-    project_id: null,
-    revision: at + 1,
-    created_at: time,
-    updated_at: time,
-  }
-  return { collection: 'tasks', id, deleted: false, revision: at + 1, data }
-}
