@@ -48,7 +48,10 @@ const bindings = {
   // How long test/client/convergence.test.ts is: `CONVERGENCE_COPIES=30 CONVERGENCE_WRITES=2000 npx vitest run --project worker …`
   CONVERGENCE_COPIES: process.env.CONVERGENCE_COPIES ?? '4',
   CONVERGENCE_WRITES: process.env.CONVERGENCE_WRITES ?? '120',
-  ...(process.env.CONVERGENCE_WRITES && { RATE_LIMITS: 'off', ENVIRONMENT: 'development' }),
+  ...((process.env.CONVERGENCE_WRITES || process.env.TEAM_REQUESTS) && {
+    RATE_LIMITS: 'off',
+    ENVIRONMENT: 'development',
+  }),
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),

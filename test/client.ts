@@ -21,9 +21,17 @@ export interface Parts {
   headers?: Record<string, string>
 }
 
+/** What answers a request: the deployed Worker, unless a test asks another way. */
+export type Fetch = (request: Request) => Response | Promise<Response>
+
 /** Sends a request to the deployed Worker; an object as body goes as JSON. */
-export async function call(method: string, path: string, parts: Parts = {}): Promise<Answer> {
-  return answerOf(await exports.default.fetch(requestOf(method, path, parts)))
+export async function call(
+  method: string,
+  path: string,
+  parts: Parts = {},
+  fetch: Fetch = (request) => exports.default.fetch(request),
+): Promise<Answer> {
+  return answerOf(await fetch(requestOf(method, path, parts)))
 }
 
 /** A request as {@link call} sends it. */
@@ -67,10 +75,10 @@ export async function tokenFor(userId: string, claims: JWTPayload = {}): Promise
 }
 
 /** A new user, who can call the API. `call` takes paths under `/api/me`. */
-export async function newUser(id = `user-${crypto.randomUUID()}`) {
+export async function newUser(id = `user-${crypto.randomUUID()}`, fetch?: Fetch) {
   const authorization = { Authorization: `Bearer ${await tokenFor(id)}` }
   const request = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    call(method, path, { body, headers: { ...authorization, ...headers } })
+    call(method, path, { body, headers: { ...authorization, ...headers } }, fetch)
   return {
     id,
     authorization,
