@@ -10,7 +10,8 @@ const KEY_PAIRS = {
 
 /**
  * An identity provider outside the Worker, reached at https://idp.test: `/jwks` publishes its public keys, `/down` fails,
- * and `/switch/{name}` publishes them only while `/on/{name}` was asked for last and not `/off/{name}`.
+ * and `/switch/{name}` publishes them only while `/on/{name}` was asked for last and not `/off/{name}`; after
+ * `/withdraw/{name}` it publishes a set without keys.
  */
 export function identityProvider() {
   const pairs = Object.entries(KEY_PAIRS).map(([alg, generate]) => ({ alg, ...generate() }))
@@ -24,13 +25,16 @@ export function identityProvider() {
     pairs.map(({ alg, privateKey }) => [alg, { ...jwkOf(privateKey), alg }]),
   )
   const on = new Set<string>()
+  const withdrawn = new Set<string>()
 
   function serve(request: Request): Response {
     const [, verb = '', name = ''] = new URL(request.url).pathname.split('/')
     if (verb === 'on') on.add(name)
     if (verb === 'off') on.delete(name)
+    if (verb === 'withdraw') withdrawn.add(name)
+    if (verb === 'switch' && withdrawn.has(name)) return Response.json({ keys: [] })
     if (verb === 'jwks' || (verb === 'switch' && on.has(name))) return Response.json({ keys: publicKeys })
-    return new Response('unavailable', { status: verb === 'on' || verb === 'off' ? 200 : 503 })
+    return new Response('unavailable', { status: ['on', 'off', 'withdraw'].includes(verb) ? 200 : 503 })
   }
 
   return { privateKeys, serve }

@@ -40,6 +40,7 @@ function ownProvider() {
     ...TRUST,
     on: () => fetch(`${PROVIDER}/on/${name}`),
     off: () => fetch(`${PROVIDER}/off/${name}`),
+    withdraw: () => fetch(`${PROVIDER}/withdraw/${name}`),
   }
 }
 
@@ -328,6 +329,82 @@ describe('times', () => {
     ['an expiry in the year 9999', { exp: 253_402_300_799 }],
   ])('%s holds', async (_, more) => {
     expect((await withToken(call, await signedWith(env.JWT_SECRET, more))).status).toBe(200)
+  })
+})
+
+describe('a token that is remembered', () => {
+  test('has its signature verified once for each deployment', async () => {
+    const verify = vi.spyOn(crypto.subtle, 'verify')
+    onTestFinished(() => verify.mockRestore())
+    const token = await signedWith(env.JWT_SECRET)
+    for (const app of [deploy(), deploy()]) {
+      verify.mockClear()
+      for (const _ of [1, 2, 3]) expect((await withToken(app, token)).status).toBe(200)
+      expect(verify).toHaveBeenCalledTimes(1)
+    }
+  })
+
+  test('keeps its caller, and is each request’s own', async () => {
+    const app = deploy()
+    const [one, other] = [`user-${newId()}`, `user-${newId()}`]
+    const tokens = [
+      await signedWith(env.JWT_SECRET, { sub: one }),
+      await signedWith(env.JWT_SECRET, { sub: other }),
+    ]
+    const rounds = [...tokens, ...tokens, ...tokens.toReversed()]
+    const answers = await Promise.all(
+      rounds.map((token) => app('POST', '/api/me/tasks', { ...bearer(token), body: { title: 'x' } })),
+    )
+    expect(answers.map(({ body }) => body.user_id)).toEqual([one, other, one, other, other, one])
+    expect((await app('GET', `/api/${other}/tasks`, bearer(tokens[0] ?? ''))).status).toBe(403)
+  })
+
+  test('is refused from the second on in which it expires', async () => {
+    const app = deploy()
+    const token = await signedWith(env.JWT_SECRET, { exp: now() + 300 })
+    expect((await withToken(app, token)).status).toBe(200)
+    expect((await withToken(app, token)).status).toBe(200)
+    jump(5.6)
+    await expectRefused(app, token)
+    expect((await withToken(app, token)).body.detail).toBe('The access token was refused: it has expired.')
+  })
+
+  test('is no help to one that differs from it by a character', async () => {
+    const app = deploy()
+    const token = await signedWith(env.JWT_SECRET)
+    expect((await withToken(app, token)).status).toBe(200)
+    const [head = '', payload = '', signature = ''] = token.split('.')
+    const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
+    await expectRefused(app, `${head}.${payload}.${flipped}`)
+    await expectRefused(app, `${head}.${payload}.${signature.slice(0, -4)}`)
+    await expectRefused(app, `${head}.${base64url(JSON.stringify(claims()))}.${signature}`)
+  })
+
+  test('is refused where another secret, issuer or audience is set', async () => {
+    const token = await signedWith(env.JWT_SECRET)
+    const app = deploy()
+    expect((await withToken(app, token)).status).toBe(200)
+    for (const settings of [
+      { JWT_SECRET: SECRET },
+      { JWT_ISSUER: PROVIDER },
+      { JWT_AUDIENCE: 'freehold' },
+      { JWKS_URL: `${PROVIDER}/jwks`, ...TRUST, JWT_SECRET: undefined },
+    ]) {
+      await expectRefused(deploy(settings), token)
+    }
+    expect((await withToken(app, token)).status).toBe(200)
+  })
+
+  test('is refused once its key is gone from the key set', async () => {
+    const { on, off: _, withdraw, ...settings } = ownProvider()
+    await on()
+    const app = deploy(settings)
+    const token = await providerToken('ES256', { exp: now() + 3600 })
+    expect((await withToken(app, token)).status).toBe(200)
+    await withdraw()
+    expect((await withToken(app, token)).status).toBe(200)
+    jump(11)
+    await expectRefused(app, token)
   })
 })
 

@@ -29,12 +29,13 @@ export const authenticate = createMiddleware<App>(async function authenticate(c,
  * Makes a verified caller this request's; every batch then checks that the session of its token has not ended, or, if it
  * names none, that its user may come without one.
  */
-export function admit(c: Context<App>, { expires, own, ...identity }: Verified): void {
+export function admit(c: Context<App>, caller: Verified): void {
+  const { expires, own: _own, ...identity } = caller
   c.set('identity', identity)
   c.set('expires', expires)
   const { userId, sessionId } = identity
   const reads = isSafe(c.req.method)
-  const guard = sessionId ? sessionGuard(userId, sessionId, reads) : subjectGuard(userId, own, reads)
+  const guard = sessionId ? sessionGuard(userId, sessionId, reads) : subjectGuard(caller, reads)
   c.set('guards', [guard])
 }
 

@@ -2,7 +2,9 @@ import { sql, type SQL } from 'drizzle-orm'
 import { assertion, raise } from '../d1/assertion.ts'
 import type { Guard } from '../d1/database.ts'
 import { bind, compileOwned, compileUnscoped, OWNER, slot } from '../d1/statement.ts'
+import { memo } from '../memo.ts'
 import { erasedUsers, users } from './schema.ts'
+import type { Verified } from './tokens.ts'
 import { tombstoneOf } from './tombstone.ts'
 
 const notErased = sql`NOT EXISTS (SELECT 1 FROM ${erasedUsers} WHERE user_hash = ${slot('tombstone')})`
@@ -10,6 +12,9 @@ const notOurs = sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE id = ${slot(OWNER)}
 
 const own = statementsFor(notErased, compileUnscoped)
 const foreign = statementsFor(sql`${notErased} AND ${notOurs}`, compileOwned)
+
+/** Digested once for each token that is remembered. */
+const tombstoneFor = memo(({ userId }: Verified) => tombstoneOf(userId))
 
 function statementsFor(holds: SQL, compile: typeof compileOwned) {
   return { selects: compile(sql`SELECT 1 WHERE ${holds}`), asserts: compile(assertion(holds)) }
@@ -20,10 +25,9 @@ function statementsFor(holds: SQL, compile: typeof compileOwned) {
  * identity provider issued it, is no account of this deployment, whose ids are another namespace. A session's token needs
  * neither: the session ends with its account.
  */
-export function subjectGuard(userId: string, isOwn: boolean, reads: boolean): Guard {
-  const statements = isOwn ? own : foreign
-  const tombstone = tombstoneOf(userId)
-  const values = { [OWNER]: userId, tombstone, problem: raise('invalid_token') }
+export function subjectGuard(caller: Verified, reads: boolean): Guard {
+  const statements = caller.own ? own : foreign
+  const values = { [OWNER]: caller.userId, tombstone: tombstoneFor(caller), problem: raise('invalid_token') }
   const statement = bind(reads ? statements.selects : statements.asserts, values)
   return { statement, problem: 'invalid_token', selects: reads }
 }

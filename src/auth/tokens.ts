@@ -32,22 +32,44 @@ export type Verified = Identity & { expires: number; own: boolean }
 
 /**
  * Verifies an access token: a JWS in compact form (RFC 7515) by a trusted issuer, whose claims hold now (RFC 7519,
- * RFC 8725). Throws `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
+ * RFC 8725). The same token again, under the same key, is remembered until it expires (docs/decisions/0034). Throws
+ * `invalid_token`, or `keys_unavailable` when its issuer's keys cannot be fetched.
  */
 export async function verifyToken(token: string, config: Config): Promise<Verified> {
   if (token.length > MAX_TOKEN || !isCanonical(token)) throw invalidToken('it is not a signed token')
-  const { own, payload, protectedHeader } = await verifySignature(token, config)
+  for (const issuer of issuersOf(config)) {
+    const { options, tokensOf } = trustIn(config)(issuer)
+    for (const key of await issuer.keysFor(() => headerOf(token))) {
+      const tokens = tokensOf(key)
+      const known = tokens.get(token)
+      if (known && known.expires > secondsNow() - LEEWAY) return known
+      const signed = await verifiedBy(key, token, options)
+      if (!signed) continue
+      const verified = checked(signed, issuer, config)
+      remember(tokens, token, verified)
+      return verified
+    }
+  }
+  throw invalidToken('no trusted key verifies it')
+}
+
+/** Whom a token with a valid signature names. Throws `invalid_token` when it is not an access token of that issuer's. */
+function checked({ payload, protectedHeader }: JWTVerifyResult, { own }: Issuer, config: Config): Verified {
   const { sub, exp, iat, sid, role, auth_time } = payload
   if (!isAccessToken(protectedHeader.typ)) throw invalidToken('it is a token for another purpose')
   if (typeof sub !== 'string' || !isUserId(sub)) throw invalidToken('its subject is not a user id')
   if (typeof exp !== 'number' || exp > LAST_SECOND) throw invalidToken('its expiry is not a time')
-  if (iat !== undefined && iat > Date.now() / 1000 + LEEWAY) throw invalidToken('it was issued in the future')
+  if (iat !== undefined && iat > secondsNow() + LEEWAY) throw invalidToken('it was issued in the future')
   if (own && config.JWKS_URL) checkOwnNames(payload, config)
   const sessionId = own ? sid : undefined
   if (!isSessionId(sessionId)) throw invalidToken('its session is not an id')
   const loggedInAt = typeof auth_time === 'number' ? auth_time : undefined
   const counted = own || config.JWT_TRUST_ROLE ? roleOf(role) : 'user'
   return { userId: sub, role: counted, sessionId, loggedInAt, expires: exp, own }
+}
+
+function secondsNow(): number {
+  return Date.now() / 1000
 }
 
 /**
@@ -106,28 +128,38 @@ function isAccessToken(typ: unknown): boolean {
   return typ === undefined || (typeof typ === 'string' && /^(application\/)?(at\+)?jwt$/i.test(typ))
 }
 
-async function verifySignature(token: string, config: Config): Promise<JWTVerifyResult & { own: boolean }> {
-  for (const issuer of issuersOf(config)) {
-    const options = optionsFor(config)(issuer)
-    for (const key of await issuer.keysFor(() => headerOf(token))) {
-      const verified = await verifiedBy(key, token, options)
-      if (verified) return { ...verified, own: issuer.own }
-    }
-  }
-  throw invalidToken('no trusted key verifies it')
-}
+/** What jose has to check of an issuer's tokens, and by the key that signed them, those which have passed every check. */
+const trustIn = memo((config: Config) =>
+  memo((issuer: Issuer) => ({ options: optionsFor(config, issuer), tokensOf: memo(noTokens) })),
+)
 
-/** What jose has to check of an issuer's tokens; the same for all of them. */
-const optionsFor = memo((config: Config) =>
-  memo((issuer: Issuer): JWTVerifyOptions => ({
+function optionsFor(config: Config, issuer: Issuer): JWTVerifyOptions {
+  // Of our own tokens beside a key set: see checkOwnNames.
+  const named = !(issuer.own && config.JWKS_URL)
+  return {
     algorithms: [...issuer.algorithms],
     clockTolerance: LEEWAY,
     requiredClaims: ['sub', 'exp'],
-    // Of our own tokens beside a key set: see checkOwnNames.
-    ...(config.JWT_ISSUER && !(issuer.own && config.JWKS_URL) && { issuer: config.JWT_ISSUER }),
-    ...(config.JWT_AUDIENCE && !(issuer.own && config.JWKS_URL) && { audience: config.JWT_AUDIENCE }),
-  })),
-)
+    ...(config.JWT_ISSUER && named && { issuer: config.JWT_ISSUER }),
+    ...(config.JWT_AUDIENCE && named && { audience: config.JWT_AUDIENCE }),
+  }
+}
+
+function noTokens(_key: CryptoKey) {
+  return new Map<string, Verified>()
+}
+
+/** How many tokens of a key are remembered, and how long each may be, in characters: together a few megabytes. */
+const MAX_REMEMBERED = 1_000
+const MAX_REMEMBERED_LENGTH = 2 * 1024
+
+/** Remembers a token in place of the one that was verified longest ago. */
+function remember(tokens: Map<string, Verified>, token: string, verified: Verified): void {
+  if (token.length > MAX_REMEMBERED_LENGTH) return
+  const [oldest] = tokens.size < MAX_REMEMBERED ? [] : tokens.keys()
+  if (oldest !== undefined) tokens.delete(oldest)
+  tokens.set(token, verified)
+}
 
 /** What the token says when this key signed it; undefined when it did not. Throws when it says something that does not hold. */
 async function verifiedBy(
