@@ -67,6 +67,7 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
+            main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             // The identity providers of the tests; nothing else outside the Worker is ever called.
             miniflare: { outboundService: outside, d1Databases: ['EMPTY_DB'], bindings },
@@ -91,6 +92,7 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
+            main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               outboundService: outside,

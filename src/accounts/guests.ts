@@ -19,7 +19,7 @@ const DAY = 24 * 60 * 60
 const AWAY = 30
 /** A guest's session is the only way back, so it lives for as long as it is used, up to what a browser keeps a cookie for. */
 const LIFETIME = { ttl: 400 * DAY, idle: AWAY * DAY }
-/** How many guests one step of the purge erases. */
+/** How many guests the purge looks up at a time. */
 const PURGED = 100
 
 const newGuestStatement = compileOwned(

@@ -11,6 +11,7 @@ import { decode } from './sql/rows.ts'
 import { ACTOR_KEY, ancestorSlot, fieldKey } from './sql/scope.ts'
 import { bind, OWNER, type BoundStatement, type Statement, type Values } from '../d1/statement.ts'
 import { statementsFor } from './sql/statements.ts'
+import { referenceCheck, type Check } from './sql/writes.ts'
 
 /** The revisions that `If-Match` allows; undefined when any will do (no header, or `*`). */
 export type Match = readonly number[] | undefined
@@ -27,6 +28,13 @@ export type Operation =
   | { op: 'create'; id?: string | undefined; values: Values }
   | { op: 'update'; id: string; revision?: number | undefined; values: Values }
   | { op: 'delete'; id: string; revision?: number | undefined }
+
+/** An operation of a bulk with the id of its row. */
+interface Named {
+  operation: Operation
+  index: number
+  id: string
+}
 
 /** The result of a create, a restore or an operation; a replay has no row when the row has been deleted since. */
 export interface Result {
@@ -108,15 +116,16 @@ export function storeFor(
     throw current ? staleRevision(current) : new Problem('row_not_found')
   }
 
-  /** What must hold for values to be written; `at` is the index of a bulk's operation. */
-  function referenceAssertions(values: Values, at?: number): BoundStatement[] {
-    return statements.assertReferences
-      .filter(({ name }) => typeof values[name] === 'string')
-      .map(({ name, statement }) => {
-        const field = at === undefined ? name : `operations[${at}].data.${name}`
-        const problem = raise('invalid_reference', { field, index: at })
-        return bound(statement, { ...fieldValues(values), problem })
-      })
+  /** The references that values set. */
+  function referencesIn(values: Values) {
+    return statements.assertReferences.filter(({ name }) => typeof values[name] === 'string')
+  }
+
+  /** What must hold for values to be written. */
+  function referenceAssertions(values: Values): BoundStatement[] {
+    return referencesIn(values).map(({ name, statement }) =>
+      bound(statement, { ...fieldValues(values), problem: raise('invalid_reference', { field: name }) }),
+    )
   }
 
   function parentAssertions(): BoundStatement[] {
@@ -171,32 +180,51 @@ export function storeFor(
     return { results, replayed: true }
   }
 
-  /** The statements of a bulk's operation: what must hold, so that its failure names its index, then the write, last. */
-  function operationStatements(operation: Operation, id: string, at: number): BoundStatement[] {
-    const asserted = (statement: Statement, problem: ProblemType, values: Values = {}) =>
-      bound(statement, { ...values, id, problem: raise(problem, { index: at }) })
-    if (operation.op === 'create') {
-      return [
-        asserted(statements.assertFree, 'id_taken'),
-        ...referenceAssertions(operation.values, at),
-        bound(statements.create(Object.keys(operation.values)), {
-          ...fieldValues(operation.values),
-          id,
-        }),
-      ]
+  /** What must hold before an operation of a bulk, in the order in which its failures are told. */
+  function checksOf({ operation, id, index }: Named): Check[] {
+    const check = (kind: Check[0], problem: ProblemType) =>
+      [kind, id, raise(problem, { index })] satisfies Check
+    const { op } = operation
+    const own: Check[] = [op === 'create' ? check('free', 'id_taken') : check('live', 'row_not_found')]
+    if (op !== 'create' && operation.revision !== undefined) {
+      own.push([...check('revision', 'stale_revision'), operation.revision])
     }
-    const { revision } = operation
-    const guards = [asserted(statements.assertLive, 'row_not_found')]
-    if (revision !== undefined) {
-      guards.push(asserted(statements.assertRevision, 'stale_revision', { revision }))
+    if (op === 'delete') return own
+    const references = referencesIn(operation.values).map(({ name }): Check => {
+      const raised = raise('invalid_reference', { field: `operations[${index}].data.${name}`, index })
+      return [referenceCheck(name), operation.values[name], raised]
+    })
+    return [...own, ...references]
+  }
+
+  function writeOf({ operation, id }: Named): BoundStatement {
+    if (operation.op === 'delete') return bound(statements.remove(ANY), { id })
+    const { op, values } = operation
+    const fields = Object.keys(values)
+    const statement = op === 'create' ? statements.create(fields) : statements.update(fields, ANY)
+    return bound(statement, { ...fieldValues(values), id })
+  }
+
+  /**
+   * Cuts a bulk where an operation depends on an earlier one: it writes or refers to a row that the earlier one writes. So
+   * all of a stretch can be checked, by one statement, before any of it is done.
+   */
+  function stretchesOf(operations: readonly Named[]): Named[][] {
+    const stretches: Named[][] = []
+    let written = new Set<unknown>()
+    for (const each of operations) {
+      const { operation, id } = each
+      const values = operation.op === 'delete' ? {} : operation.values
+      const depends = [id, ...referencesIn(values).map(({ name }) => values[name])]
+      const stretch = stretches.at(-1)
+      if (stretch && !depends.some((other) => written.has(other))) stretch.push(each)
+      else {
+        stretches.push([each])
+        written = new Set()
+      }
+      written.add(id)
     }
-    if (operation.op === 'delete') return [...guards, bound(statements.remove(ANY), { id })]
-    const update = statements.update(Object.keys(operation.values), ANY)
-    return [
-      ...guards,
-      ...referenceAssertions(operation.values, at),
-      bound(update, { ...fieldValues(operation.values), id }),
-    ]
+    return stretches
   }
 
   return {
@@ -271,19 +299,24 @@ export function storeFor(
     },
 
     async bulk(operations, key) {
-      const named = operations.map((operation) => ({ operation, id: operation.id ?? uuidv7() }))
+      const named = operations.map((operation, index): Named => {
+        return { operation, index, id: operation.id ?? uuidv7() }
+      })
       const outcome = named.map(({ operation, id }): Outcome => ({ status: SUCCESS[operation.op], id }))
-      const each = named.map(({ operation, id }, at) => operationStatements(operation, id, at))
-      const work = [...parentAssertions(), ...each.flat()]
-      const created = named.flatMap(({ operation }, at) => (operation.op === 'create' ? [at] : []))
+      const work = parentAssertions()
+      const writes: number[] = []
+      for (const stretch of stretchesOf(named)) {
+        work.push(bound(statements.assertChecks, { checks: JSON.stringify(stretch.flatMap(checksOf)) }))
+        for (const each of stretch) writes.push(work.push(writeOf(each)) - 1)
+      }
+      const created = named.flatMap(({ operation, index }) => (operation.op === 'create' ? [index] : []))
       const spend = bound(statements.quota.spend, { rows: created.length })
       const done = await adding(created, spend, (before) => once(key, outcome, [...before, ...work]))
       if (!Array.isArray(done)) return done
-      let last = done.length - each.flat().length - 1
+      const results = done.slice(-work.length)
       return fresh(
-        named.map(({ operation, id }, at) => {
-          last += each[at]?.length ?? 0
-          const row = operation.op === 'delete' ? undefined : decoded(resource, done[last])
+        named.map(({ operation, id, index }) => {
+          const row = operation.op === 'delete' ? undefined : decoded(resource, results[writes[index] ?? 0])
           return resultOf(SUCCESS[operation.op], id, row)
         }),
       )

@@ -26,7 +26,7 @@ import { isUnderLive, scopeOf } from '../engine/sql/scope.ts'
 import { bind, compileOwned, OWNER, type Statement, slot } from '../d1/statement.ts'
 
 /** How many rows one round trip fetches: what is in memory at a time. */
-const BATCH = 500
+const BATCH = 1_000
 
 /** A list in the document: its name, and a statement for its rows by id, newest first, from after the placeholder `after`. */
 interface Part {

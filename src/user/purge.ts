@@ -8,7 +8,7 @@ import { purgeInvitationsStatement } from '../teams/invitations.ts'
 import type { Bindings } from '../config.ts'
 import { erasedUsers } from '../auth/schema.ts'
 import { daysAgo, NOW, NOW_MS } from '../d1/clock.ts'
-import { noCost, openDatabase, type Database, type Row } from '../d1/database.ts'
+import { MAX_STATEMENTS, noCost, openDatabase, type Database, type Row } from '../d1/database.ts'
 import { bind, compileUnscoped, type Statement } from '../d1/statement.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
@@ -23,6 +23,8 @@ const STEP = 200
 const WINDOW = 5_000
 /** How long one run works, in milliseconds. The next run continues. */
 const BUDGET = 120_000
+/** How many statements are left for the last step of a run: more than a step of any kind takes. */
+const LAST_STEP = 300
 
 /** How many days an erased user's tokens are refused: the longest that an access token of this deployment lives. */
 const TOMBSTONE_DAYS = 30
@@ -60,11 +62,12 @@ interface Sweep {
  * reference to either, which becomes null. A row that requires a reference goes into the trash, so that sync tells it,
  * and what it refers to waits for it. Also the Idempotency-Keys that are too old to be replayed, the sessions and tickets
  * that have ended and the accounts' history. Each kind takes its turn, a step at a time, until all is done or `budget`
- * milliseconds have passed, and tells the live connections of the owners. Run by the cron trigger.
+ * milliseconds have passed or D1 would take no more statements, and tells the live connections of the owners. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], env: Bindings, budget = BUDGET): Promise<void> {
   const cost = noCost()
   const started = Date.now()
+  const isSpent = () => cost.statements > MAX_STATEMENTS - LAST_STEP
   let sweeps: readonly Sweep[] = [
     ...resources.map((resource) => trashSweep(resources, resource)),
     ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),
@@ -76,7 +79,7 @@ export async function purge(resources: readonly Resource[], env: Bindings, budge
     const database = openDatabase(env.DB, cost)
     for (const sweep of sweeps) {
       try {
-        if (await sweep.step(database)) unfinished.push(sweep)
+        if (isSpent() || (await sweep.step(database))) unfinished.push(sweep)
       } catch (error) {
         // The next run tries again; what one is stuck on must not keep the others.
         const problem = error instanceof Problem ? error.type : 'unknown'
@@ -85,10 +88,11 @@ export async function purge(resources: readonly Resource[], env: Bindings, budge
     }
     await announceWritten(env, database.written())
     sweeps = unfinished
-  } while (sweeps.length && Date.now() - started < budget)
+  } while (sweeps.length && Date.now() - started < budget && !isSpent())
   log('info', {
     event: 'purge',
     unfinished: sweeps.map(({ name }) => name),
+    statements: cost.statements,
     rows_read: cost.rowsRead,
     rows_written: cost.rowsWritten,
     db_ms: cost.ms,

@@ -3,7 +3,7 @@ import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 import { assertion } from '../../d1/assertion.ts'
 import { NOW, NOW_MS } from '../../d1/clock.ts'
 import { compileOwned, list, OWNER, slot, type Statement } from '../../d1/statement.ts'
-import { columnOf, type Resource, type Write } from '../resource.ts'
+import { columnOf, type OwnedTable, type Resource, type Write } from '../resource.ts'
 import { ACTOR, fieldSlot, keptByShape, parentIsLive, scopeOf, slotOfAncestor } from './scope.ts'
 
 /** How a write is to be made. */
@@ -12,10 +12,21 @@ export interface WriteOptions {
   match: boolean
 }
 
+/**
+ * What must hold before an operation of a bulk: that an id is free, a row live, at a revision, or a live row of the owner
+ * to refer to; then the id, what to raise otherwise, and the revision.
+ */
+export type Check = [
+  kind: 'free' | 'live' | 'revision' | ReturnType<typeof referenceCheck>,
+  id: unknown,
+  raised: string,
+  revision?: number,
+]
+
 /** The statements that write a resource's rows, and the assertions that go before them. */
 export function writesOf(resource: Resource) {
   const { table, parent } = resource
-  const { live, trash, one, matches, columns } = scopeOf(resource)
+  const { live, trash, matches, columns } = scopeOf(resource)
   const kept = keptByShape()
 
   /** One row of the owner gets new values, a new revision, and when and by whom. */
@@ -86,29 +97,35 @@ export function writesOf(resource: Resource) {
     /** For each reference, asserts that what it is about to refer to is a live row of the owner. */
     assertReferences: resource.references.map(({ column, table: target }) => ({
       name: column.name,
-      statement: compileOwned(
-        assertion(sql`EXISTS (SELECT 1 FROM ${target} WHERE ${target.user_id} = ${slot(OWNER)}
-          AND ${target.id} = ${fieldSlot(column.name)} AND ${target.deleted_at} IS NULL)`),
-      ),
+      statement: compileOwned(assertion(isOwnLive(target, sql`${fieldSlot(column.name)}`))),
     })),
 
-    /** Asserts that no row of the owner has the id. The primary key would say so too, but not of which operation of a bulk. */
-    assertFree: compileOwned(
-      assertion(
-        sql`NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = ${slot('id')})`,
-      ),
-    ),
-
-    /** Asserts that the row is live. */
-    assertLive: compileOwned(assertion(sql`EXISTS (SELECT 1 FROM ${table} WHERE ${one})`)),
-
-    /** Asserts that the live row is at the placeholder `revision`. */
-    assertRevision: compileOwned(
-      assertion(
-        sql`EXISTS (SELECT 1 FROM ${table} WHERE ${one} AND ${table.revision} = ${slot('revision')})`,
-      ),
-    ),
+    /**
+     * Asserts, in their order, the checks of a bulk: the placeholder `checks` is a JSON array of {@link Check}. That an id is
+     * free the primary key would say, too, but not of which operation.
+     */
+    assertChecks: compileOwned(sql`INSERT INTO assertion SELECT CASE value ->> 0
+      WHEN 'free' THEN NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = value ->> 1)
+      WHEN 'live' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = value ->> 1)
+      WHEN 'revision' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = value ->> 1 AND ${table.revision} = value ->> 3)
+      ${sql.join(
+        resource.references.map(
+          ({ column, table: target }) =>
+            sql`WHEN ${sql.raw(`'${referenceCheck(column.name)}'`)} THEN ${isOwnLive(target, sql`value ->> 1`)}`,
+        ),
+        sql` `,
+      )} END, value ->> 2 FROM json_each(${slot('checks')})`),
   }
+}
+
+/** A live row of the owner has the id. */
+function isOwnLive(table: OwnedTable, id: SQL): SQL {
+  return sql`EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = ${id} AND ${table.deleted_at} IS NULL)`
+}
+
+/** The kind of {@link Check} of a reference. */
+export function referenceCheck(name: string) {
+  return `reference ${name}` as const
 }
 
 /**
