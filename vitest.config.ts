@@ -41,6 +41,8 @@ const typeFixtures = ['kinds', 'options', 'leaves', 'cuttings'].map((name) => jo
 const bindings = {
   ...unset,
   JWT_SECRET: 'a secret for tests, of more than 32 bytes',
+  // Where rows are: npm run test:objects says `objects`.
+  ROWS: process.env.ROWS ?? '',
   PROVIDER_KEYS: provider.privateKeys,
   FORGERIES: Number(process.env.FORGERIES ?? 150),
   TEAM_REQUESTS: process.env.TEAM_REQUESTS ?? '',

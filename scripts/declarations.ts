@@ -1,9 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { getTableName, is } from 'drizzle-orm'
+import { SQLiteTable } from 'drizzle-orm/sqlite-core'
+import * as accounts from '../src/accounts/schema.ts'
+import * as auth from '../src/auth/schema.ts'
+import * as teams from '../src/teams/schema.ts'
 import type { Resource } from '../src/engine/resource.ts'
 import type { Verb } from '../src/engine/routes.ts'
-import { migrationFiles } from './migrations.ts'
+import { migrationFiles, statementsOf } from './migrations.ts'
 import { root } from './project.ts'
 
 /** What the files of a project's src/resources declare, found rather than listed. */
@@ -50,6 +55,9 @@ export async function writeIndex(project: string): Promise<void> {
     '/** The routes beside them. */',
     `export const verbs: readonly Verb[] = [${verbs.map((_, at) => `verb${at}`).join(', ')}]`,
     '',
+    '/** What each of these does to the object of an owner. */',
+    `export const schema: readonly string[] = [\n${migrations.map((file) => `  ${JSON.stringify(ownersPart(statementsOf(join(project, 'migrations'), file)))},\n`).join('')}]`,
+    '',
     '/** The migrations that this version needs. */',
     `export const migrations: readonly string[] = [\n${migrations.map((file) => `  '${file}',\n`).join('')}]`,
     '',
@@ -57,6 +65,27 @@ export async function writeIndex(project: string): Promise<void> {
   const index = join(folderOf(project), INDEX)
   // Untouched while it says the same: wrangler watches this folder.
   if (!existsSync(index) || readFileSync(index, 'utf8') !== text) writeFileSync(index, text)
+}
+
+/** The tables that stay in D1 wherever rows are. */
+const directory = new Set(
+  [accounts, auth, teams].flatMap((schema) =>
+    Object.values<unknown>(schema).flatMap((table) => (is(table, SQLiteTable) ? [getTableName(table)] : [])),
+  ),
+)
+
+/** What a statement makes, changes or fills whose table is named next. */
+const ABOUT =
+  /^(?:CREATE TABLE|ALTER TABLE|DROP TABLE|INSERT INTO|CREATE (?:UNIQUE )?INDEX \S+ ON) `(?:__new_)?(\w+)`/
+
+/** The SQL of a migration without what is about tables that no owner's object has, and without comments. */
+function ownersPart(statements: readonly string[]): string {
+  const kept = statements
+    .map((statement) => statement.replaceAll(/^--.*\n/gm, '').trim())
+    .filter((statement) => !directory.has(ABOUT.exec(statement)?.[1] ?? ''))
+    .filter((statement) => statement !== '')
+  if (kept.every((statement) => statement.startsWith('PRAGMA'))) return ''
+  return kept.map((statement) => (statement.endsWith(';') ? statement : `${statement};`)).join('\n')
 }
 
 function folderOf(project: string): string {

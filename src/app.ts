@@ -13,7 +13,7 @@ import { eraseFor, eraseTeamFor } from './user/erase.ts'
 import { exportFor } from './user/export.ts'
 import { healthFor } from './http/health.ts'
 import { bodyLimit } from './http/body-limit.ts'
-import { bookmark } from './http/bookmark.ts'
+import { rowsFor } from './http/bookmark.ts'
 import { cors } from './http/cors.ts'
 import { cost } from './http/cost.ts'
 import { noStore } from './http/no-store.ts'
@@ -58,7 +58,7 @@ export function createApp(
   app.use('/api/:user_id/*', requireOwner)
   app.delete('/api/:user_id', requireRecentLogin)
   app.get('/api/:user_id/export', requireRecentLogin)
-  app.use('/api/:user_id/*', limitUser, bookmark)
+  app.use('/api/:user_id/*', limitUser, rowsFor(migrations))
   app.route('/api/:user_id', eraseFor(resources))
   app.route('/api/:user_id/export', exportFor(resources))
   app.route('/api/:user_id/changes', changesFor(resources))

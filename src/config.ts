@@ -67,6 +67,8 @@ export function settingsFor(development: boolean) {
     OIDC_PROVIDERS: providers(development),
     /** `on` lets anybody try without signing up: `POST /api/auth/guest` */
     GUESTS: onOff('off'),
+    /** where rows are: `d1`, all in the database `DB`, or `objects`, each owner’s in a Durable Object of their own; accounts stay in D1 */
+    ROWS: z.prefault(oneOf(['d1', 'objects']), 'd1'),
     /** how many rows an owner may have in one collection, give or take 5 %; 0 for any number */
     QUOTA_ROWS: whole(100_000),
     /** `off` switches the rate limits of `wrangler.toml` off, in development only */

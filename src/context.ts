@@ -1,5 +1,5 @@
 import type { Bindings } from './config.ts'
-import type { Cost, Database, Guard } from './d1/database.ts'
+import type { Cost, Database, Guards } from './d1/database.ts'
 import type { ProblemType } from './problems.ts'
 
 /** The caller, as its verified token says. */
@@ -43,8 +43,10 @@ export interface App {
     /** The role in a team that the request needs, where it is not what its method needs of rows. */
     least: TeamRole
     /** What must hold for every batch of the request, in the order it is checked. */
-    guards: readonly Guard[]
+    guards: readonly Guards[]
     database: Database
+    /** Another way of the request, to the accounts, where its rows are elsewhere. */
+    directory: Database
     /** The account that a request without a token turned out to be about, for the log. */
     account: { emailKey: string; id: string | undefined }
     /** Whether the request has erased the owner and all that it owned. */

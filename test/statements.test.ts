@@ -45,6 +45,10 @@ const unscoped = {
   ],
   'auth/subject-guard.ts': ['notErased: by a digest of the owner, who is erased and may not be read there'],
   'engine/idempotency.ts': ['forgetStatement: maintenance, by the cron trigger'],
+  'objects/leaving.ts': [
+    'the tombstone: by a digest of the owner, as in auth/subject-guard.ts',
+    'the oldest of the trash and of the keys: maintenance, by the alarm of an object with one owner',
+  ],
   'teams/invitations.ts': ['purgeInvitationsStatement: maintenance, by the cron trigger'],
   'user/erase.ts': ['a PRAGMA, which touches no row', 'the tombstone: by a digest of the owner, as above'],
   'user/purge.ts': [
@@ -77,7 +81,10 @@ test('a statement over owned rows that forgets its owner throws before it can ru
 const RETURNING = [' RETURNING $', '{ended}'].join('')
 
 /** The statements that end sessions, by where they stand. {@link end} makes those of every other ending from its one. */
-const ending = { 'accounts/sessions.ts': ['reuseStatement', 'the removal of end()'] }
+const ending = {
+  'accounts/proofs.ts': ['the first of takeOverStatements'],
+  'accounts/sessions.ts': ['reuseStatement', 'the removal of end()'],
+}
 
 test('a statement that ends sessions returns them, so that their live connections end too', () => {
   const endings = Object.entries(sources)

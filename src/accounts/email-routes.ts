@@ -171,7 +171,7 @@ emailRoutes.put(
     const recent = current_password === undefined ? recentLoginGuard(c) : undefined
     const { secret, hash } = await newSecret()
     const results = await database.batch([
-      ...(recent ? [recent.statement] : []),
+      ...(recent ? [recent(false).statement] : []),
       bind(askChangeStatement, { ...owner, email, token: hash, lifetime: LIFETIMES.change }),
       record(c, 'email_change_requested', userId, sessionId),
       bind(provedElsewhereStatement, { ...owner, email }),

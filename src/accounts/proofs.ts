@@ -9,6 +9,7 @@ import { isUserId } from '../ids.ts'
 import { sha256 } from '../sha256.ts'
 import { whoHas } from './guesses.ts'
 import { guesses, proofs } from './schema.ts'
+import { ended } from './sessions.ts'
 import { factors } from './ways-in.ts'
 
 /** What a mailed token proves: that its reader may set a password, has the account's address, or has its next one. */
@@ -131,7 +132,8 @@ const holder = sql`(SELECT id FROM ${users} WHERE email = ${proved} AND id <> ${
  * could get the address back.
  */
 export const takeOverStatements = [
-  ...[sessions, proofs, guesses, ...factors].map((table) =>
+  compileOwned(sql`DELETE FROM ${sessions} WHERE ${sessions.user_id} = ${holder} RETURNING ${ended}`),
+  ...[proofs, guesses, ...factors].map((table) =>
     compileOwned(sql`DELETE FROM ${table} WHERE ${table.user_id} = ${holder}`),
   ),
   compileOwned(

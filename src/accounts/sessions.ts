@@ -32,7 +32,7 @@ const GRACE = 10
 
 const mine = sql`${sessions.user_id} = ${slot(OWNER)}`
 /** What every statement that ends sessions returns of each, so that its live connections end too. */
-const ended = sql`user_id, id`
+export const ended = sql`user_id, id`
 
 /** Starts a session: placeholders `session`, `family`, `token`, `agent`, and `ttl` and `idle` in seconds. */
 export const startStatement =
@@ -100,7 +100,8 @@ const endings = {
 /** Ends sessions and notes each: two statements, of which the second returns the `user_id` and `id` of those ended. */
 export function end(c: Context<App>, which: keyof typeof endings, values: Values): BoundStatement[] {
   const { recording, removal } = endings[which]
-  return [bind(recording, { ...values, ...circumstancesOf(c) }), bind(removal, values)]
+  const concerns = [{ owner: String(values[OWNER]) }]
+  return [bind(recording, { ...values, ...circumstancesOf(c) }), { ...bind(removal, values), concerns }]
 }
 
 /** The owner's sessions, newest first, from after the placeholder `after`; one more than a page. */

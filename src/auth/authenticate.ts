@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
+import type { Guards } from '../d1/database.ts'
 import { subprotocols, wantsWebSocket } from '../http/websocket.ts'
 import { Problem } from '../problems.ts'
 import { accessCookie } from './cookies.ts'
@@ -34,9 +35,14 @@ export function admit(c: Context<App>, caller: Verified): void {
   c.set('identity', identity)
   c.set('expires', expires)
   const { userId, sessionId } = identity
-  const reads = isSafe(c.req.method)
-  const guard = sessionId ? sessionGuard(userId, sessionId, reads) : subjectGuard(caller, reads)
-  c.set('guards', [guard])
+  c.set('guards', [
+    (selects) => [sessionId ? sessionGuard(userId, sessionId, selects) : subjectGuard(caller, selects)],
+  ])
+}
+
+/** Adds what must hold for every batch of the request, after what must hold already. */
+export function addGuards(c: Context<App>, guards: Guards): void {
+  c.set('guards', [...(c.get('guards') ?? []), guards])
 }
 
 /**

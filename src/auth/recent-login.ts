@@ -6,7 +6,7 @@ import { assertion, raise } from '../d1/assertion.ts'
 import type { Guard } from '../d1/database.ts'
 import { bind, compileOwned, OWNER, slot } from '../d1/statement.ts'
 import { Problem } from '../problems.ts'
-import { isSafe } from './authenticate.ts'
+import { addGuards } from './authenticate.ts'
 import { sessions } from './schema.ts'
 import { isLiveSession } from './session-guard.ts'
 
@@ -26,25 +26,27 @@ const recentAssertion = compileOwned(assertion(sql`EXISTS (${recent})`))
  */
 export const requireRecentLogin = createMiddleware<App>(async function requireRecentLogin(c, next) {
   const guard = recentLoginGuard(c)
-  if (guard) c.set('guards', [...(c.get('guards') ?? []), guard])
+  if (guard) addGuards(c, (selects) => [guard(selects)])
   await next()
 })
 
 /** {@link requireRecentLogin} for one batch; undefined where there is nothing to decide in it. */
-export function recentLoginGuard(c: Context<App>): Guard | undefined {
+export function recentLoginGuard(c: Context<App>): ((selects: boolean) => Guard) | undefined {
   const { userId, sessionId, loggedInAt } = c.get('identity')
   // One moment for the whole request: a long download may end later.
   const since = Date.now() - RECENT
   if (sessionId) {
-    const reads = isSafe(c.req.method)
     const values = {
       [OWNER]: userId,
       session: sessionId,
       since: new Date(since).toISOString(),
       problem: raise('reauthentication_required'),
     }
-    const statement = bind(reads ? recentStatement : recentAssertion, values)
-    return { statement, problem: 'reauthentication_required', selects: reads }
+    return (selects) => ({
+      statement: bind(selects ? recentStatement : recentAssertion, values),
+      problem: 'reauthentication_required',
+      selects,
+    })
   }
   if (loggedInAt !== undefined && loggedInAt * 1000 < since) throw new Problem('reauthentication_required')
   return undefined

@@ -4,7 +4,7 @@ import type { App, TeamRole } from '../context.ts'
 import { isTeamId, isUserId } from '../ids.ts'
 import { Problem } from '../problems.ts'
 import { recordVisit } from './activity.ts'
-import { isSafe } from './authenticate.ts'
+import { addGuards, isSafe } from './authenticate.ts'
 import { roleGuards, teamGuard } from './role-guard.ts'
 
 /**
@@ -39,10 +39,10 @@ export function demandRole(write: TeamRole) {
  */
 export async function enterTeam(c: Context<App>, next: Next, team: string, least: TeamRole): Promise<void> {
   const { userId, role } = c.get('identity')
-  const reads = isSafe(c.req.method)
   if (role === 'admin') noteVisit(c, team)
-  const own = role === 'admin' ? [teamGuard(team, reads)] : roleGuards(team, userId, least, reads)
-  c.set('guards', [...(c.get('guards') ?? []), ...own])
+  addGuards(c, (selects) =>
+    role === 'admin' ? [teamGuard(team, selects)] : roleGuards(team, userId, least, selects),
+  )
   c.set('owner', team)
   await next()
   // What ended without a look at the database (a body that is not valid) is no answer for whoever is not a member.
@@ -52,5 +52,5 @@ export async function enterTeam(c: Context<App>, next: Next, team: string, least
 
 function noteVisit(c: Context<App>, owner: string): void {
   c.set('security', 'admin_access')
-  c.set('guards', [...(c.get('guards') ?? []), { statement: recordVisit(owner), selects: false }])
+  addGuards(c, () => [{ statement: recordVisit(owner), selects: false }])
 }

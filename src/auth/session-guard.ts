@@ -9,9 +9,8 @@ import { sessions } from './schema.ts'
 export const isLiveSession = sql`${sessions.user_id} = ${slot(OWNER)} AND ${sessions.id} = ${slot('session')}
   AND ${sessions.ends_at} > ${NOW}`
 
-const live = sql`SELECT 1 FROM ${sessions} WHERE ${isLiveSession}`
+const live = sql`SELECT ends_at FROM ${sessions} WHERE ${isLiveSession}`
 const liveStatement = compileOwned(live)
-const endStatement = compileOwned(sql`SELECT ends_at FROM ${sessions} WHERE ${isLiveSession}`)
 const liveAssertion = compileOwned(assertion(sql`EXISTS (${live})`))
 
 /**
@@ -26,5 +25,5 @@ export function sessionGuard(userId: string, session: string, reads: boolean): G
 
 /** A query for the `ends_at` of a session; no row when it has ended. */
 export function sessionEnd(userId: string, session: string): BoundStatement {
-  return bind(endStatement, { [OWNER]: userId, session })
+  return bind(liveStatement, { [OWNER]: userId, session })
 }

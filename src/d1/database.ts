@@ -3,17 +3,17 @@ import { Problem, type ProblemType } from '../problems.ts'
 import { raisedIn } from './assertion.ts'
 import type { BoundStatement } from './statement.ts'
 
-/** What a request has cost so far, from D1's own `meta`. */
+/** What a request has cost so far, by the database's own count. */
 export interface Cost {
-  /** Round trips to D1. */
+  /** Round trips to the database. */
   batches: number
   /** Statements in them, guards included, of which D1 takes {@link MAX_STATEMENTS} from one invocation. */
   statements: number
   rowsRead: number
   rowsWritten: number
-  /** Milliseconds spent waiting for D1. */
+  /** Milliseconds spent waiting for it. */
   ms: number
-  /** Milliseconds that D1 itself was at work, which everybody else's requests waited for. */
+  /** Milliseconds that it was at work itself, which others' requests waited for. */
   workMs: number
 }
 
@@ -25,7 +25,7 @@ export function noCost(): Cost {
 /** How many statements D1 takes from one invocation of a Worker, on the paid plan (on the free one it takes 50). */
 export const MAX_STATEMENTS = 1_000
 
-/** A row as D1 returns it: column name → value. */
+/** A row as the database returns it: column name → value. */
 export type Row = Record<string, unknown>
 
 /** What joins every batch of a request: what must hold there, or its problem is thrown, or what is noted there. */
@@ -36,6 +36,9 @@ export interface Guard {
   /** Whether the statement is a query that returns a row if it holds; otherwise it is an assertion. */
   selects: boolean
 }
+
+/** Guards of a request in the form that its home decides them in: all as queries, or as assertions. */
+export type Guards = (selects: boolean) => readonly Guard[]
 
 /** How a batch may be run. */
 export interface BatchOptions {
@@ -50,7 +53,29 @@ export interface Written {
   rows: readonly Row[]
 }
 
-/** One request's way to D1. */
+/** What a batch did. */
+export interface Ran {
+  /** The rows that each statement returned. */
+  rows: Row[][]
+  rowsRead: number
+  rowsWritten: number
+  /** Milliseconds that the database was at work. */
+  ms: number
+  /** What it wrote that nobody was told of yet. */
+  written: readonly Written[]
+  /** The problem of the first guard that did not hold, of those that a read selects. */
+  broken?: ProblemType | undefined
+}
+
+/** Where rows are, with what must hold for a request's way there. */
+export interface Home {
+  /** How many statements of its own join each batch. */
+  readonly guards: number
+  /** Runs the statements as one atomic batch, in one round trip. Throws what the database throws, or a problem. */
+  run(statements: readonly BoundStatement[]): Promise<Ran>
+}
+
+/** One request's way to its rows. */
 export interface Database {
   /**
    * Runs the statements as one atomic batch, in one round trip, and resolves to each one's rows. Throws the problem of
@@ -62,42 +87,26 @@ export interface Database {
   written(): readonly Written[]
 }
 
-/** The verb and the table of a statement that writes, as Drizzle spells it. */
-const WRITE = /^(INSERT|UPDATE|DELETE)\b[^"]*"(\w+)"/
-
-/** How long D1 may take to answer, all tries together, in milliseconds. */
+/** How long the database may take to answer, all tries together, in milliseconds. */
 const DEADLINE = 5_000
 /** How often a repeatable batch is tried, and how long the first wait is, in milliseconds; each next one is twice as long. */
 const TRIES = 4
 const FIRST_WAIT = 50
 
-/**
- * Opens D1 for one request: the binding, which asks the primary, or a session of it (Sessions API). What it costs is added
- * to `cost`; the `guards` join every batch, before its statements.
- */
-export function openDatabase(
-  d1: D1Database | D1DatabaseSession,
-  cost: Cost,
-  guards: readonly Guard[] = [],
-): Database {
+/** Opens the home of a request's rows. What it costs is added to `cost`. */
+export function openDatabase(home: Home, cost: Cost): Database {
   const written: Written[] = []
 
-  async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Row[][]> {
+  async function attempt(statements: readonly BoundStatement[], tries: number): Promise<Ran> {
     cost.batches += 1
-    cost.statements += statements.length
+    cost.statements += statements.length + home.guards
     try {
-      const prepared = statements.map(({ sql, parameters }) => d1.prepare(sql).bind(...parameters))
-      const results = await d1.batch<Row>(prepared)
-      for (const { meta } of results) {
-        cost.rowsRead += meta.rows_read
-        cost.rowsWritten += meta.rows_written
-        cost.workMs += meta.duration
-      }
-      results.forEach(({ results: rows }, at) => {
-        const [, verb, table] = (rows.length && WRITE.exec(statements[at]?.sql ?? '')) || []
-        if (verb && table) written.push({ verb, table, rows })
-      })
-      return results.map(({ results: rows }) => rows)
+      const ran = await home.run(statements)
+      cost.rowsRead += ran.rowsRead
+      cost.rowsWritten += ran.rowsWritten
+      cost.workMs += ran.ms
+      written.push(...ran.written)
+      return ran
     } catch (error) {
       const problem = asProblem(error)
       const passing = problem instanceof Problem && problem.type === 'database_unavailable'
@@ -113,11 +122,9 @@ export function openDatabase(
     async batch(statements, { repeatable = false } = {}) {
       const started = performance.now()
       try {
-        const guarded = [...guards.map(({ statement }) => statement), ...statements]
-        const results = await withinDeadline(attempt(guarded, repeatable ? TRIES : 1))
-        const broken = guards.find(({ selects }, at) => selects && !results[at]?.length)
-        if (broken?.problem) throw new Problem(broken.problem)
-        return results.slice(guards.length)
+        const { rows, broken } = await withinDeadline(attempt(statements, repeatable ? TRIES : 1))
+        if (broken) throw new Problem(broken)
+        return rows
       } finally {
         cost.ms += performance.now() - started
       }
@@ -134,7 +141,7 @@ function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
   })
 }
 
-/** What D1's messages mean; they may hold SQL, so they go no further than here. */
+/** What the messages of D1 and of an object mean; they may hold SQL, so they go no further than here. */
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
   [/CHECK constraint failed: quota_exceeded/, 'quota_exceeded'],

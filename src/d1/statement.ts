@@ -14,10 +14,18 @@ interface Compiled {
   readonly slots: readonly ((values: Values) => unknown)[]
 }
 
+/** An owner about whom a statement changes what guards say: whose sessions it ends, or which team's members it changes. */
+export interface Concern {
+  readonly owner: string
+  /** The user who is erased by it, the owner or a member of the team; for a team that is deleted, the team. */
+  readonly leaves?: string
+}
+
 /** A statement with the values of one request, ready for a batch. */
 export interface BoundStatement {
   readonly sql: string
   readonly parameters: readonly unknown[]
+  readonly concerns?: readonly Concern[]
 }
 
 /** The placeholder that every statement over one owner's rows carries: whose they are, from a verified token or a proved path. */

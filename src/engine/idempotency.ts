@@ -32,7 +32,7 @@ export const idempotencyKeys = sqliteTable(
 )
 
 /** How long a key is remembered, in hours. */
-const KEY_HOURS = 24
+export const KEY_HOURS = 24
 
 /** The client's name for one attempt to write, so that doing it again does nothing more. */
 export interface IdempotencyKey {

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { openDatabase, type Cost } from '../d1/database.ts'
+import { d1Home } from '../d1/home.ts'
 import type { App } from '../context.ts'
 import { memo } from '../memo.ts'
 import { otherMethods } from './methods.ts'
@@ -54,7 +55,7 @@ async function problemOf(
 ): Promise<Problem | undefined> {
   try {
     const names = [{ sql: 'SELECT name FROM d1_migrations', parameters: [] }]
-    const [rows = []] = await openDatabase(DB, cost).batch(names)
+    const [rows = []] = await openDatabase(d1Home(DB), cost).batch(names)
     const applied = new Set(rows.map(({ name }) => name))
     const missing = migrations.filter((name) => !applied.has(name))
     if (!missing.length) return undefined

@@ -5,7 +5,7 @@ import { afterAnswer } from '../http/after-answer.ts'
 import type { Written } from '../d1/database.ts'
 import { log } from '../log.ts'
 import { userTag, type Hint } from './connection.ts'
-import { hubOf } from './hubs.ts'
+import { hubOf } from '../homes/hubs.ts'
 
 /** What live connections must hear of one owner. */
 interface News {
@@ -30,7 +30,8 @@ const PATIENCE = 1_000
  */
 export const announce = createMiddleware<App>(async function announce(c, next) {
   await next()
-  const news = newsIn(c.get('database')?.written() ?? [])
+  const ways = new Set([c.get('database'), c.get('directory')])
+  const news = newsIn([...ways].flatMap((database) => database?.written() ?? []))
   if (c.get('erased')) news.set(c.get('owner'), { ...nothing(), erased: true })
   if (!news.size || !c.env.HUB || !readConfig(c.env).LIVE) return
   const told = tellAll(c.env, news, c.res.headers.get('x-d1-bookmark'))
@@ -51,6 +52,17 @@ export async function announceWritten(env: Bindings, written: readonly Written[]
   for (let at = 0; at < news.length; at += AT_ONCE) {
     await tellAll(env, new Map(news.slice(at, at + AT_ONCE)), null)
   }
+}
+
+/** The highest revision that was written of each collection, whoever's: of a batch over one owner's rows. */
+export function revisionsIn(written: readonly Written[]): Hint['revisions'] {
+  const revisions: Hint['revisions'] = {}
+  for (const { table, rows } of written) {
+    for (const { revision } of rows) {
+      if (typeof revision === 'number') revisions[table] = Math.max(revision, revisions[table] ?? 0)
+    }
+  }
+  return revisions
 }
 
 function nothing(): News {

@@ -3,14 +3,16 @@ import { sessionEnd } from '../auth/session-guard.ts'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
 import { openDatabase } from '../d1/database.ts'
+import { d1Home } from '../d1/home.ts'
 import { isTeamId } from '../ids.ts'
+import { guardsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { subprotocols, wantsWebSocket } from '../http/websocket.ts'
 import { log } from '../log.ts'
 import { Problem } from '../problems.ts'
 import type { Connection } from './connection.ts'
 import { eventStream } from './event-stream.ts'
-import { hubOf } from './hubs.ts'
+import { hubOf } from '../homes/hubs.ts'
 
 const SUBPROTOCOL = 'freehold'
 const EVENT_STREAM = 'text/event-stream'
@@ -74,12 +76,12 @@ async function connect(c: Context<App>): Promise<WebSocket> {
  */
 async function endOf(c: Context<App>): Promise<number> {
   const { userId, sessionId } = c.get('identity')
-  const guards = isTeamId(c.get('owner')) ? c.get('guards') : []
+  const guards = isTeamId(c.get('owner')) ? guardsOf(c) : []
   const asked = sessionId ? [sessionEnd(userId, sessionId)] : []
   const expiry = c.get('expires') * 1_000
   if (!guards.length && !asked.length) return expiry
   // Not the request's database, which may be a replica that does not know yet.
-  const database = openDatabase(c.env.DB, c.get('cost'), guards)
+  const database = openDatabase(d1Home(c.env.DB, guards), c.get('cost'))
   const [[row] = []] = await database.batch(asked, { repeatable: true })
   if (!sessionId) return expiry
   if (!row) throw new Problem('session_ended')

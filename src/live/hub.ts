@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { sessionEnd } from '../auth/session-guard.ts'
 import type { Bindings } from '../config.ts'
 import { noCost, openDatabase } from '../d1/database.ts'
+import { d1Home } from '../d1/home.ts'
 import {
   closings,
   connectionIn,
@@ -11,8 +12,10 @@ import {
   type Connection,
   type Hint,
 } from './connection.ts'
-import { hubOf } from './hubs.ts'
+import { hubOf } from '../homes/hubs.ts'
 
+/** What the keys begin with that note which owner a session of this one's uses: `watch <session> <owner>`. */
+const WATCH = 'watch '
 /** How many connections a user, and one session of a user, may have to one owner. */
 const MAX_OF_USER = 32
 const MAX_OF_SESSION = 10
@@ -21,8 +24,8 @@ const ASK_AGAIN = 60_000
 
 /**
  * The live connections of one owner (contract §10). Its WebSockets hibernate: between two hints nothing of it is in
- * memory, the runtime answers `ping`, and an idle connection costs nothing. It keeps no rows and no queue, so losing it
- * costs a reconnection and nothing else.
+ * memory, the runtime answers `ping`, and an idle connection costs nothing. It keeps no queue, so losing a hint costs a
+ * delay and nothing else.
  */
 export class Hub extends DurableObject<Bindings> {
   /** What was announced since the hub woke: requests that write at the same time may announce in the wrong order. */
@@ -43,7 +46,7 @@ export class Hub extends DurableObject<Bindings> {
     server.serializeAttachment(connection)
     if (session) this.#closeOldest(sessionTag(session), MAX_OF_SESSION)
     this.#closeOldest(userTag(user), MAX_OF_USER)
-    await this.#wakeAt(until)
+    await this.wakeAt(until)
     send(server, { type: 'ready' })
     return new Response(null, { status: 101, webSocket: client })
   }
@@ -73,6 +76,12 @@ export class Hub extends DurableObject<Bindings> {
     }
   }
 
+  /** The other owners that sessions of this one's may be using. */
+  protected watched(): string[] {
+    const noted = [...this.ctx.storage.kv.list<number>({ prefix: WATCH })]
+    return [...new Set(noted.filter(([, end]) => end > Date.now()).map(([key]) => ownerIn(key)))]
+  }
+
   /** Closes all connections to this owner, and those of this owner to others. Nothing is kept of an erased owner. */
   async erase(owner: string): Promise<void> {
     this.close('erased')
@@ -86,14 +95,17 @@ export class Hub extends DurableObject<Bindings> {
   }
 
   /**
-   * Notes that this owner is about to watch another one, since its sessions end here. To be called before the connection is
+   * Notes that this owner is about to use or watch another one, since its sessions end here. To be called before the connection is
    * opened, so that no end can miss it.
    */
-  async watches(owner: string, { session = '', until }: Connection): Promise<void> {
-    const noted = await this.ctx.storage.list<number>()
+  async watches(
+    owner: string,
+    { session = '', until }: Pick<Connection, 'session' | 'until'>,
+  ): Promise<void> {
+    const noted = await this.ctx.storage.list<number>({ prefix: WATCH })
     const past = [...noted].filter(([, end]) => end <= Date.now()).map(([key]) => key)
     await this.ctx.storage.delete(past)
-    await this.ctx.storage.put(`${session} ${owner}`, until)
+    await this.ctx.storage.put(`${WATCH}${session} ${owner}`, until)
   }
 
   /** A client has nothing to say but `ping`, which does not come here. */
@@ -112,7 +124,7 @@ export class Hub extends DurableObject<Bindings> {
       else socket.serializeAttachment({ ...connection, until })
     }
     const ends = this.#open().map((socket) => connectionOf(socket).until)
-    if (ends.length) await this.#wakeAt(Math.min(...ends))
+    if (ends.length) await this.wakeAt(Math.min(...ends))
   }
 
   /** The sockets that are open, of a tag or all. Those that are closing are still listed for a moment. */
@@ -127,14 +139,15 @@ export class Hub extends DurableObject<Bindings> {
     for (const socket of sockets.slice(0, Math.max(0, sockets.length - most))) close(socket, 'superseded')
   }
 
-  async #closeAbroad(closing: Closing, tag: string, prefix = ''): Promise<void> {
-    const noted = await this.ctx.storage.list({ prefix })
-    const owners = new Set([...noted.keys()].map((key) => key.slice(key.indexOf(' ') + 1)))
+  async #closeAbroad(closing: Closing, tag: string, session = ''): Promise<void> {
+    const noted = await this.ctx.storage.list({ prefix: `${WATCH}${session}` })
+    const owners = new Set([...noted.keys()].map(ownerIn))
     await Promise.all([...owners].map(async (owner) => hubOf(this.env, owner)?.close(closing, tag)))
     await this.ctx.storage.delete([...noted.keys()])
   }
 
-  async #wakeAt(time: number): Promise<void> {
+  /** Has the object's alarm come at this time at the latest, in milliseconds since 1970. */
+  protected async wakeAt(time: number): Promise<void> {
     const planned = await this.ctx.storage.getAlarm()
     if (planned === null || time < planned) await this.ctx.storage.setAlarm(time)
   }
@@ -143,13 +156,17 @@ export class Hub extends DurableObject<Bindings> {
   async #endOf({ user, session, until }: Connection): Promise<number> {
     if (!session) return until
     try {
-      const database = openDatabase(this.env.DB, noCost())
+      const database = openDatabase(d1Home(this.env.DB), noCost())
       const [[row] = []] = await database.batch([sessionEnd(user, session)], { repeatable: true })
       return row ? Date.parse(String(row.ends_at)) : 0
     } catch {
       return Date.now() + ASK_AGAIN
     }
   }
+}
+
+function ownerIn(key: string): string {
+  return key.slice(key.indexOf(' ', WATCH.length) + 1)
 }
 
 function connectionOf(socket: WebSocket): Connection {

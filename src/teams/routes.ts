@@ -320,7 +320,8 @@ function assertedIn(
 function standingOf(c: Context<App>, values: Values, note: Statement): BoundStatement[] {
   return [
     assertedIn(c, ownerStaysAssertion, 'last_owner', values),
-    ...[setRoleStatement, withdrawAboveStatement, note].map((each) => bindIn(c, each, values)),
+    { ...bindIn(c, setRoleStatement, values), concerns: [{ owner: c.get('owner') }] },
+    ...[withdrawAboveStatement, note].map((each) => bindIn(c, each, values)),
   ]
 }
 

@@ -5,12 +5,23 @@ import { recordIfAccount } from '../auth/activity.ts'
 import { clearTokenCookies } from '../auth/cookies.ts'
 import { activity, erasedUsers, sessions, teamMembers, users } from '../auth/schema.ts'
 import { tombstoneOf } from '../auth/tombstone.ts'
+import { readConfig, type Bindings } from '../config.ts'
 import type { App } from '../context.ts'
 import { NOW } from '../d1/clock.ts'
-import { bind, compileOwned, compileUnscoped, OWNER, slot, type Statement } from '../d1/statement.ts'
+import type { Database } from '../d1/database.ts'
+import {
+  bind,
+  compileOwned,
+  compileUnscoped,
+  OWNER,
+  slot,
+  type Concern,
+  type Statement,
+} from '../d1/statement.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
 import { remainingRows } from '../engine/quota.ts'
 import type { Resource } from '../engine/resource.ts'
+import { accountsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { isTeamId } from '../ids.ts'
 import { memo } from '../memo.ts'
@@ -19,6 +30,11 @@ import { partingStatements } from './part.ts'
 
 // Foreign keys are checked at the end of the batch, so the tables can be emptied in any order.
 const deferStatement = compileUnscoped(sql`PRAGMA defer_foreign_keys = on`)
+
+/** Refuses the tokens of the user with the placeholder `tombstone` from now on. */
+export const tombstoneStatement = compileUnscoped(
+  sql`INSERT OR REPLACE INTO ${erasedUsers} (user_hash, erased_at) VALUES (${slot('tombstone')}, ${NOW})`,
+)
 
 /** What every owner may have, a user or a team. */
 function ownedTables(resources: readonly Resource[]) {
@@ -37,6 +53,20 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
     ...tables.map((table) => compileOwned(sql`DELETE FROM ${table} WHERE user_id = ${slot(OWNER)}`)),
     compileOwned(sql`DELETE FROM ${users} WHERE id = ${slot(OWNER)}`),
   ]
+}
+
+const teamsStatement = compileOwned(sql`SELECT team_id FROM ${teamMembers} WHERE user_id = ${slot(OWNER)}`)
+
+/** Whose objects an erasure of the owner, a user, concerns: with rows in objects their own and those of their teams. */
+export async function concernsOf(env: Bindings, database: Database, owner: string): Promise<Concern[]> {
+  if (readConfig(env).ROWS !== 'objects') return []
+  const [teamRows = []] = await database.batch([bind(teamsStatement, { [OWNER]: owner })], {
+    repeatable: true,
+  })
+  return [owner, ...teamRows.map(({ team_id }) => String(team_id))].map((each) => ({
+    owner: each,
+    leaves: owner,
+  }))
 }
 
 function eraseTeamStatements(resources: readonly Resource[]): Statement[] {
@@ -59,12 +89,11 @@ export function eraseTeamFor(resources: readonly Resource[]): (c: Context<App>) 
   return async (c) => {
     const { userId, sessionId } = c.get('identity')
     const values = { [OWNER]: c.get('owner') }
-    await c
-      .get('database')
-      .batch([
-        ...statements().map((statement) => bind(statement, values)),
-        recordIfAccount(c, 'team_deleted', userId, sessionId),
-      ])
+    const concerns = [{ owner: c.get('owner'), leaves: c.get('owner') }]
+    await accountsOf(c).batch([
+      ...statements().map((statement) => bind(statement, values)),
+      { ...recordIfAccount(c, 'team_deleted', userId, sessionId), concerns },
+    ])
     return c.body(null, 204)
   }
 }
@@ -77,18 +106,16 @@ export function eraseTeamFor(resources: readonly Resource[]): (c: Context<App>) 
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
   const erase = new Hono<App>()
   const eraseTeam = eraseTeamFor(resources)
-  const statements = memo(() => [
-    ...eraseStatements(resources),
-    compileUnscoped(
-      sql`INSERT OR REPLACE INTO ${erasedUsers} (user_hash, erased_at) VALUES (${slot('tombstone')}, ${NOW})`,
-    ),
-  ])
+  const statements = memo(() => [...eraseStatements(resources), tombstoneStatement])
 
   erase.delete('/', async (c) => {
     const owner = c.get('owner')
     if (isTeamId(owner)) return eraseTeam(c)
     const values = { [OWNER]: owner, tombstone: tombstoneOf(owner) }
-    await c.get('database').batch(statements().map((statement) => bind(statement, values)))
+    const database = accountsOf(c)
+    const concerns = await concernsOf(c.env, database, owner)
+    const erasure = statements().map((statement) => bind(statement, values))
+    await database.batch(erasure.map((statement, at) => (at ? statement : { ...statement, concerns })))
     c.set('erased', true)
     if (owner === c.get('identity').userId) clearTokenCookies(c)
     return c.body(null, 204)

@@ -6,9 +6,10 @@ import { identitiesStatement, identityOf } from '../accounts/identities.ts'
 import { passkeyOf, passkeysStatement } from '../accounts/passkeys.ts'
 import { sessionOf, sessionsStatement } from '../accounts/sessions.ts'
 import { accountOf, accountStatement } from '../accounts/users.ts'
-import type { Row } from '../d1/database.ts'
+import type { Database, Row } from '../d1/database.ts'
 import type { App } from '../context.ts'
 import { log } from '../log.ts'
+import { accountsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { chargeUser } from '../http/rate-limit.ts'
 import { isTeamId } from '../ids.ts'
@@ -55,11 +56,16 @@ export function exportFor(resources: readonly Resource[]): Hono<App> {
     const owner = c.get('owner')
     const exported_at = new Date().toISOString()
     // Before the first byte, so that what is wrong from the start is a problem and not a broken download.
-    const { about, parts } = await (isTeamId(owner) ? teamIn : accountIn)(c)
+    const accounts = accountsOf(c)
+    const { about, parts } = await (isTeamId(owner) ? teamIn : accountIn)(c, accounts)
+    const sources = [
+      ...parts.map((part) => ({ ...part, database: accounts })),
+      ...collections().map((part) => ({ ...part, database: c.get('database') })),
+    ]
     const head = { user_id: owner, exported_at, ...about }
     c.header('Content-Disposition', `attachment; filename="export-${exported_at.slice(0, 10)}.json"`)
     c.header('Content-Type', 'application/json')
-    return c.body(streamOf(documentOf(c, head, [...parts, ...collections()])))
+    return c.body(streamOf(documentOf(c, head, sources)))
   })
 
   otherMethods(routes, '/')
@@ -73,12 +79,13 @@ interface Besides {
 }
 
 /** Of a user, the account; notes the export. */
-async function accountIn(c: Context<App>): Promise<Besides> {
+async function accountIn(c: Context<App>, accounts: Database): Promise<Besides> {
   const owner = c.get('owner')
   const { sessionId } = c.get('identity')
-  const [[account] = []] = await c
-    .get('database')
-    .batch([bind(accountStatement, { [OWNER]: owner }), recordIfAccount(c, 'exported', owner, sessionId)])
+  const [[account] = []] = await accounts.batch([
+    bind(accountStatement, { [OWNER]: owner }),
+    recordIfAccount(c, 'exported', owner, sessionId),
+  ])
   return {
     about: { account: account ? accountOf(account) : null },
     parts: [sessionsOf(c), ...WAYS_IN, ACTIVITY],
@@ -86,10 +93,9 @@ async function accountIn(c: Context<App>): Promise<Besides> {
 }
 
 /** Of a team, its members, and what only its administrators see; notes the export. */
-async function teamIn(c: Context<App>): Promise<Besides> {
-  const [[row] = []] = await c
-    .get('database')
-    .batch([teamStatement, noting.exported].map((statement) => bindIn(c, statement)))
+async function teamIn(c: Context<App>, accounts: Database): Promise<Besides> {
+  const about = [teamStatement, noting.exported].map((statement) => bindIn(c, statement))
+  const [[row] = []] = await accounts.batch(about)
   if (!row) throw new Problem('row_not_found')
   const isAdmin = row.role === 'admin' || row.role === 'owner'
   return { about: { team: teamOf(row) }, parts: [MEMBERS, ...(isAdmin ? ADMINISTRATION : [])] }
@@ -127,12 +133,12 @@ function rowsStatement(resource: Resource): SQL {
 async function* documentOf(
   c: Context<App>,
   head: object,
-  parts: readonly Part[],
+  parts: readonly (Part & { database: Database })[],
 ): AsyncGenerator<string, void> {
-  const [database, owner] = [c.get('database'), c.get('owner')]
+  const owner = c.get('owner')
   let count = 0
   yield JSON.stringify(head).slice(0, -1)
-  for (const { name, statement, shown } of parts) {
+  for (const { name, statement, shown, database } of parts) {
     yield `,\n${JSON.stringify(name)}:[`
     let separator = '\n'
     for (let after: unknown = TOP; after !== undefined;) {

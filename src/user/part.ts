@@ -1,4 +1,4 @@
-import { sql, type SQL } from 'drizzle-orm'
+import { sql, type Placeholder, type SQL } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { activity, teamMembers } from '../auth/schema.ts'
 import { compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
@@ -39,9 +39,8 @@ export function partingStatements(
       sql`DELETE FROM ${teamInvitations} WHERE team_id IN (${alone})`,
       // What it returns closes the connections of those who only watch.
       sql`DELETE FROM ${teams} WHERE id IN (${alone}) RETURNING id`,
-      ...resources.map(({ table }) => forget(table, ['created_by', 'updated_by'])),
-      forget(activity, ['actor_id', 'member_id']),
-      sql`DELETE FROM ${idempotencyKeys} WHERE user_id IN (${ever}) AND instr(route, ${me} || ' ') = 1`,
+      ...forgetting(resources, ever, me),
+      forget(activity, ['actor_id', 'member_id'], ever, me),
       sql`DELETE FROM ${teamInvitations} WHERE team_id IN (${ever}) AND invited_by = ${me}`,
       sql`DELETE FROM ${teamMembers} WHERE team_id IN (${alone})`,
       sql`DELETE FROM ${teamMembers} WHERE user_id = ${me}`,
@@ -49,11 +48,24 @@ export function partingStatements(
   ]
 }
 
-/** Clears the columns that name the user in rows of their teams. A row that says nobody was written by its team. */
-function forget(table: SQLiteTable, columns: readonly string[]): SQL {
+/** Takes a user out of the rows of teams. */
+function forgetting(resources: readonly Resource[], teamIds: SQL, user: Placeholder): SQL[] {
+  return [
+    ...resources.map(({ table }) => forget(table, ['created_by', 'updated_by'], teamIds, user)),
+    sql`DELETE FROM ${idempotencyKeys} WHERE user_id IN (${teamIds}) AND instr(route, ${user} || ' ') = 1`,
+  ]
+}
+
+/** The statements that take the placeholder `member` out of the rows of the owner, a team. */
+export function forgetMemberStatements(resources: readonly Resource[]): Statement[] {
+  return forgetting(resources, sql`${slot(OWNER)}`, slot('member')).map(compileOwned)
+}
+
+/** Clears the columns that name a user in rows of teams. A row that says nobody was written by its team. */
+function forget(table: SQLiteTable, columns: readonly string[], teamIds: SQL, user: Placeholder): SQL {
   const names = columns.map((name) => sql.identifier(name))
   return sql`UPDATE ${table} SET ${sql.join(
-    names.map((name) => sql`${name} = nullif(${name}, ${slot(OWNER)})`),
+    names.map((name) => sql`${name} = nullif(${name}, ${user})`),
     sql`, `,
-  )} WHERE user_id IN (${ever}) AND ${slot(OWNER)} IN (${sql.join(names, sql`, `)})`
+  )} WHERE user_id IN (${teamIds}) AND ${user} IN (${sql.join(names, sql`, `)})`
 }

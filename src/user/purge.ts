@@ -5,10 +5,20 @@ import { purgeProofsStatement } from '../accounts/proofs.ts'
 import { purgeSessionsStatement } from '../accounts/sessions.ts'
 import { forgetTicketsStatement } from '../accounts/tickets.ts'
 import { purgeInvitationsStatement } from '../teams/invitations.ts'
-import type { Bindings } from '../config.ts'
+import { readConfig, type Bindings } from '../config.ts'
 import { erasedUsers } from '../auth/schema.ts'
 import { daysAgo, NOW, NOW_MS } from '../d1/clock.ts'
-import { MAX_STATEMENTS, noCost, openDatabase, type Database, type Row } from '../d1/database.ts'
+import {
+  MAX_STATEMENTS,
+  noCost,
+  openDatabase,
+  type Database,
+  type Home,
+  type Row,
+  type Written,
+} from '../d1/database.ts'
+import { d1Home } from '../d1/home.ts'
+import { directoryHome } from '../homes/directory.ts'
 import { bind, compileUnscoped, type Statement } from '../d1/statement.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
@@ -65,18 +75,41 @@ interface Sweep {
  * milliseconds have passed or D1 would take no more statements, and tells the live connections of the owners. Run by the cron trigger.
  */
 export async function purge(resources: readonly Resource[], env: Bindings, budget = BUDGET): Promise<void> {
+  const inObjects = readConfig(env).ROWS === 'objects'
+  const afterwards: Promise<void>[] = []
+  const home = inObjects ? directoryHome(env, [], (work) => afterwards.push(work)) : d1Home(env.DB)
+  const sweeps = [
+    ...resources.map((resource) => trashSweep(resources, resource)),
+    ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),
+    guestSweep(resources, env),
+  ]
+  await sweepAll(sweeps, home, budget, (written) => announceWritten(env, written))
+  await Promise.all(afterwards)
+}
+
+/** {@link purge} of one owner's rows and keys, in the home that they have to themselves. */
+export async function purgeOwned(resources: readonly Resource[], home: Home, budget = BUDGET): Promise<void> {
+  const sweeps = [
+    ...resources.map((resource) => trashSweep(resources, resource)),
+    choreSweep('idempotency_keys', forgetStatement),
+  ]
+  await sweepAll(sweeps, home, budget, async () => {})
+}
+
+async function sweepAll(
+  all: readonly Sweep[],
+  home: Home,
+  budget: number,
+  tell: (written: readonly Written[]) => Promise<void>,
+): Promise<void> {
   const cost = noCost()
   const started = Date.now()
   const isSpent = () => cost.statements > MAX_STATEMENTS - LAST_STEP
-  let sweeps: readonly Sweep[] = [
-    ...resources.map((resource) => trashSweep(resources, resource)),
-    ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),
-    guestSweep(resources),
-  ]
+  let sweeps = all
   do {
     const unfinished: Sweep[] = []
     // One for each round: it keeps what was written until that is announced.
-    const database = openDatabase(env.DB, cost)
+    const database = openDatabase(home, cost)
     for (const sweep of sweeps) {
       try {
         if (isSpent() || (await sweep.step(database))) unfinished.push(sweep)
@@ -86,7 +119,7 @@ export async function purge(resources: readonly Resource[], env: Bindings, budge
         log('error', { event: 'purge_failed', sweep: sweep.name, error: problem })
       }
     }
-    await announceWritten(env, database.written())
+    await tell(database.written())
     sweeps = unfinished
   } while (sweeps.length && Date.now() - started < budget && !isSpent())
   log('info', {

@@ -1,6 +1,6 @@
 import type { Bindings } from '../config.ts'
 
-/** The hub of an owner; undefined when the deployment has no binding for hubs. */
+/** The object of an owner; undefined when the deployment has no binding for it. */
 export function hubOf({ HUB }: Bindings, owner: string) {
   return HUB?.get(HUB.idFromName(owner))
 }

@@ -1,0 +1,188 @@
+import { readConfig } from '../config.ts'
+import { noCost, openDatabase, type Guard, type Home, type Ran, type Row } from '../d1/database.ts'
+import { brokenOf, d1Home, writtenBy } from '../d1/home.ts'
+import type { BoundStatement, Concern } from '../d1/statement.ts'
+import { hubOf } from '../homes/hubs.ts'
+import type { Errand, Reply, Work } from '../homes/object.ts'
+import { revisionsIn } from '../live/announce.ts'
+import { Hub } from '../live/hub.ts'
+import { Problem } from '../problems.ts'
+import { purgeOwned } from '../user/purge.ts'
+import { Admissions, DOUBT } from './admissions.ts'
+import { forgetMember, isGone, nextPurge } from './leaving.ts'
+import { migrate } from './schema.ts'
+import { whatIsServed } from './served.ts'
+
+/** How often D1 is asked again whether the guards hold because something changed meanwhile. */
+const TURNS = 10
+/** How long after the first write of an object that nothing is planned for its trash is looked at, in milliseconds. */
+const DAY = 86_400_000
+/** How long one run of the purge works, in milliseconds. */
+const PURGE_BUDGET = 20_000
+/** The key of the owner's id, which an alarm is not told. */
+const OWNER_KEY = 'owner'
+/** The key of when the trash is to be looked at, in milliseconds since 1970. */
+const PURGE_AT = 'purge at'
+
+/**
+ * The object of one owner: their live connections and, with `ROWS` at `objects`, their rows, keys and quotas (contract §11).
+ * Each batch is one transaction of its SQLite. Whether a caller is let in D1 says, and the object remembers it until a
+ * change of that is about to be committed (docs/decisions/0036).
+ */
+export class Owner extends Hub {
+  #admissions: Admissions | undefined
+  #isMigrated: string | undefined | false = false
+
+  /** Runs a batch of the owner's if the guards hold. Never throws for what the database says. */
+  async run(work: Work): Promise<Reply> {
+    try {
+      await this.#admit(work)
+      // Nothing may come between the guards and the batch: no await from here on.
+      this.#prepare(work)
+      return this.#commit(work.statements)
+    } catch (error) {
+      if (error instanceof Problem) return { problem: error.type }
+      return { fault: error instanceof Error ? error.message : '' }
+    }
+  }
+
+  /**
+   * Doubts what D1 said of this owner, or of its sessions wherever they are used, until {@link Owner.settle} with the same
+   * token. To be awaited before D1 is asked to change it.
+   */
+  async doubt(token: string, { leaves }: Concern): Promise<void> {
+    const told = this.watched()
+    this.admissions.doubt(token, { since: Date.now(), told, leaves })
+    await this.wakeAt(Date.now() + DOUBT)
+    await Promise.all(told.map(async (owner) => hubOf(this.env, owner)?.doubt(token, { owner })))
+  }
+
+  /** Ends a doubt: what D1 says from now on holds. Whoever leaves is gone when it resolves, if D1 says so. */
+  async settle(token: string): Promise<void> {
+    const doubt = this.admissions.settle(token)
+    if (!doubt) return
+    await Promise.allSettled(doubt.told.map(async (owner) => hubOf(this.env, owner)?.settle(token)))
+    if (doubt.leaves !== undefined) await this.#partWith(doubt.leaves)
+  }
+
+  /** Closes all connections, and nothing is kept of the owner. */
+  override async erase(owner: string): Promise<void> {
+    await super.erase(owner)
+    this.#admissions = undefined
+    this.#isMigrated = false
+  }
+
+  override async alarm(): Promise<void> {
+    await super.alarm()
+    for (const token of this.admissions.overdue()) await this.settle(token)
+    const { kv } = this.ctx.storage
+    const at = kv.get<number>(PURGE_AT)
+    if (at === undefined) return
+    if (at <= Date.now()) await this.#purge()
+    else await this.wakeAt(at)
+  }
+
+  get admissions(): Admissions {
+    return (this.#admissions ??= new Admissions(this.ctx.storage.kv))
+  }
+
+  /** Resolves once D1 has said that the guards hold, and nothing has changed since. Throws their problem. */
+  async #admit({ owner, caller, session, guards }: Errand): Promise<void> {
+    for (let turn = 0; turn < TURNS; turn++) {
+      if (this.admissions.has(guards)) return
+      const { epoch } = this.admissions
+      const now = Date.now()
+      // So that the end of the session, or of the caller, is told here, too.
+      if (caller !== owner)
+        await hubOf(this.env, caller)?.watches(owner, { session: session ?? '', until: now + DAY })
+      const until = await this.#ask(guards)
+      if (epoch !== this.admissions.epoch) continue
+      this.admissions.add(guards, until)
+      return
+    }
+    throw new Problem('database_unavailable')
+  }
+
+  /** Asks D1 whether the guards hold; resolves to when that may end by itself. Throws their problem. */
+  async #ask(guards: readonly Guard[]): Promise<number> {
+    const database = openDatabase(d1Home(this.env.DB), noCost())
+    const rows = await database.batch(
+      guards.map(({ statement }) => statement),
+      { repeatable: true },
+    )
+    const broken = brokenOf(guards, rows)
+    if (broken) throw new Problem(broken)
+    const ends = rows.flatMap(([row]) => (typeof row?.ends_at === 'string' ? [Date.parse(row.ends_at)] : []))
+    return Math.min(...ends, Number.MAX_SAFE_INTEGER)
+  }
+
+  #prepare({ owner, schema }: Errand): void {
+    if (this.#isMigrated !== false && this.#isMigrated === schema) return
+    migrate(this.ctx.storage, schema)
+    this.ctx.storage.kv.put(OWNER_KEY, owner)
+    this.#isMigrated = schema
+  }
+
+  #commit(statements: readonly BoundStatement[]) {
+    const { storage } = this.ctx
+    const started = performance.now()
+    let [rowsRead, rowsWritten] = [0, 0]
+    const rows = storage.transactionSync(() =>
+      statements.map(({ sql, parameters }) => {
+        const cursor = storage.sql.exec(sql, ...parameters)
+        const found = cursor.toArray()
+        rowsRead += cursor.rowsRead
+        rowsWritten += cursor.rowsWritten
+        return found
+      }),
+    )
+    if (rowsWritten) this.#tell(statements, rows)
+    return { rows, rowsRead, rowsWritten, ms: performance.now() - started }
+  }
+
+  /** Tells the connections, and has the trash looked at. */
+  #tell(statements: readonly BoundStatement[], rows: readonly (readonly Row[])[]): void {
+    const revisions = revisionsIn(writtenBy(statements, rows))
+    if (Object.keys(revisions).length && readConfig(this.env).LIVE)
+      this.announce({ bookmark: null, revisions })
+    const { kv } = this.ctx.storage
+    if (kv.get(PURGE_AT) !== undefined) return
+    this.#planPurge(Date.now() + DAY)
+  }
+
+  #planPurge(at: number): void {
+    this.ctx.storage.kv.put(PURGE_AT, at)
+    this.ctx.waitUntil(this.wakeAt(at))
+  }
+
+  async #purge(): Promise<void> {
+    this.ctx.storage.kv.delete(PURGE_AT)
+    const { resources } = whatIsServed()
+    const home = this.#home()
+    await purgeOwned(resources, home, PURGE_BUDGET)
+    const at = await nextPurge(resources, home)
+    if (at !== undefined) this.#planPurge(at)
+  }
+
+  /** The object's own rows, for its own work. */
+  #home(): Home {
+    const owner = this.ctx.storage.kv.get<string>(OWNER_KEY) ?? ''
+    this.#prepare({ owner, caller: owner, session: undefined, guards: [], schema: undefined })
+    return {
+      guards: 0,
+      run: async (statements): Promise<Ran> => ({ ...this.#commit(statements), written: [] }),
+    }
+  }
+
+  /** Removes what was of somebody who has left: the owner altogether, or a member's name from the rows of a team. */
+  async #partWith(user: string): Promise<void> {
+    const owner = this.ctx.storage.kv.get<string>(OWNER_KEY)
+    // It has no rows.
+    if (owner === undefined) return
+    const accounts = openDatabase(d1Home(this.env.DB), noCost())
+    if (await isGone(accounts, owner)) await this.erase(owner)
+    else if (user !== owner && (await isGone(accounts, user))) {
+      await forgetMember(whatIsServed().resources, openDatabase(this.#home(), noCost()), owner, user)
+    }
+  }
+}
