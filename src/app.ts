@@ -1,5 +1,5 @@
 import { onError, notFound } from './http/on-error.ts'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { admin } from './accounts/admin.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { jwks } from './auth/jwks.ts'
@@ -24,6 +24,7 @@ import { routedPath } from './http/routed-path.ts'
 import { reserveIds } from './ids.ts'
 import { requestLog } from './http/request-log.ts'
 import { securityHeaders } from './http/security-headers.ts'
+import { Routes } from './http/routes.ts'
 import { announce } from './live/announce.ts'
 import { events } from './live/events.ts'
 import type { Resource } from './engine/resource.ts'
@@ -37,7 +38,7 @@ export function createApp(
 ): Hono<App> {
   const collections = resources.map(({ name }) => name)
   reserveIds(collections)
-  const app = new Hono<App>({ getPath: routedPath(collections) })
+  const app = new Routes({ getPath: routedPath(collections) })
   app.onError(onError)
   app.notFound(notFound)
 

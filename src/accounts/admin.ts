@@ -1,10 +1,10 @@
-import { Hono } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { App } from '../context.ts'
 import { bookmark } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validQuery } from '../http/validators.ts'
 import { limitUser } from '../http/rate-limit.ts'
+import { Routes } from '../http/routes.ts'
 import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
 import { Problem } from '../problems.ts'
 import { bind, OWNER } from '../d1/statement.ts'
@@ -22,7 +22,7 @@ const requireAdmin = createMiddleware<App>(async function requireAdmin(c, next) 
 })
 
 /** `/api/admin`: what only administrators see. */
-export const admin = new Hono<App>()
+export const admin = new Routes()
 
 admin.get('/users', authenticate, requireAdmin, limitUser, validQuery(pageQuery), bookmark, async (c) => {
   const query = c.req.valid('query')

@@ -1,13 +1,12 @@
-import { Hono } from 'hono'
 import { circumstancesOf, record } from '../auth/activity.ts'
 import { authenticate } from '../auth/authenticate.ts'
 import { recentLoginGuard } from '../auth/recent-login.ts'
-import type { App } from '../context.ts'
 import { raise } from '../d1/assertion.ts'
 import { bind, OWNER } from '../d1/statement.ts'
 import { bookmark } from '../http/bookmark.ts'
 import { limitAccount, limitAddress, limitUser } from '../http/rate-limit.ts'
 import { validJson } from '../http/validators.ts'
+import { Routes } from '../http/routes.ts'
 import { Problem } from '../problems.ts'
 import { emailBody, emailChange, passwordReset, proofBody } from './bodies.ts'
 import { guesserByUser, nobodyWith, refuseBlocked } from './guesses.ts'
@@ -40,7 +39,7 @@ import { hashStatement } from './users.ts'
 import { linkTo, sendVerification } from './verification.ts'
 
 /** What is proved by mail, below `/api/auth`: a forgotten password, the address of an account, and its next one. */
-export const emailRoutes = new Hono<App>()
+export const emailRoutes = new Routes()
 
 // The same answer, rows and time whether or not there is such an account: which one it is, only the mail's reader learns.
 emailRoutes.post(

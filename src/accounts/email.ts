@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { codePoints, issue, tooBig } from '../engine/issues.ts'
+import { memo } from '../memo.ts'
 
 /** As long as an address can be (RFC 5321 §4.5.3.1.3), in code points. */
 const MAX_EMAIL = 254
@@ -27,7 +28,7 @@ export function email() {
       const address = codePoints(value) > MAX_EMAIL ? value : normaliseEmail(value)
       if (codePoints(address) > MAX_EMAIL) {
         ctx.issues.push(tooBig(value, MAX_EMAIL, `must be at most ${MAX_EMAIL} characters`))
-      } else if (!ADDRESS.test(address)) {
+      } else if (!addresses().test(address)) {
         ctx.issues.push(issue(value, 'invalid_format', 'must be an e-mail address'))
       } else {
         return address
@@ -42,4 +43,4 @@ export function email() {
 // \p{C} has control, invisible and unassigned characters and lone surrogates; the rest would need quoting (RFC 5322 §3.2.3).
 const ATOM = String.raw`[^\s\p{C}\p{Default_Ignorable_Code_Point}"(),.:;<>@[\\\]]+`
 const LABEL = String.raw`[\p{L}\p{N}](?:[\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?`
-const ADDRESS = new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u')
+const addresses = memo(() => new RegExp(String.raw`^${ATOM}(?:\.${ATOM})*@${LABEL}(?:\.${LABEL})+$`, 'u'))

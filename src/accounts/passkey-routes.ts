@@ -1,4 +1,4 @@
-import { Hono, type Context } from 'hono'
+import type { Context } from 'hono'
 import { record } from '../auth/activity.ts'
 import { authenticate } from '../auth/authenticate.ts'
 import { requireRecentLogin } from '../auth/recent-login.ts'
@@ -11,6 +11,7 @@ import { bookmark } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validJson, validQuery } from '../http/validators.ts'
 import { limitAddress, limitUser } from '../http/rate-limit.ts'
+import { Routes } from '../http/routes.ts'
 import { Problem } from '../problems.ts'
 import { loginQuery, newPasskey, passkeyName, passkeyRegistrant } from './bodies.ts'
 import { admitGuest, callingGuest, settle } from './guests.ts'
@@ -37,7 +38,7 @@ import { verifyRegistration } from './webauthn/ceremony.ts'
 const NO_EMAIL = 'Guest'
 
 /** `/passkeys` and the ways in by them, below `/api/auth`. */
-export const passkeyRoutes = new Hono<App>()
+export const passkeyRoutes = new Routes()
 
 passkeyRoutes.post('/login/passkey/options', requireAccounts, limitAddress('login'), passkeyLoginOptions)
 passkeyRoutes.post(

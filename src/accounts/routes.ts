@@ -1,9 +1,8 @@
-import { Hono } from 'hono'
-import type { App } from '../context.ts'
 import { bookmark } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validJson, validJsonOrForm, validQuery } from '../http/validators.ts'
 import { limitAddress, limitUser } from '../http/rate-limit.ts'
+import { Routes } from '../http/routes.ts'
 import { pageOf, pageQuery, pageValues } from '../engine/page.ts'
 import { Problem } from '../problems.ts'
 import { rowId } from '../engine/routes.ts'
@@ -34,7 +33,7 @@ import { end, sessionOf, sessionsStatement } from './sessions.ts'
 import { accountOf, accountStatement } from './users.ts'
 
 /** `/api/auth`: accounts and sessions kept here. A path knows its methods before it asks for credentials. */
-export const auth = new Hono<App>()
+export const auth = new Routes()
 
 auth.post(
   '/register',

@@ -1,5 +1,5 @@
 import { UUID_V7 } from '../ids.ts'
-import { Hono, type Context } from 'hono'
+import type { Context, Hono } from 'hono'
 import * as z from 'zod/mini'
 import type { Row } from '../d1/database.ts'
 import { bulkSchema, failedOperation, toOperation } from './bulk.ts'
@@ -9,6 +9,7 @@ import { etagOf, ifMatch, matches, noneMatch } from './conditional.ts'
 import { idempotencyKey } from './idempotency-key.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validJson, validQuery } from '../http/validators.ts'
+import { Routes } from '../http/routes.ts'
 import type { IdempotencyKey } from './idempotency.ts'
 import { Problem } from '../problems.ts'
 import { encodeCursor, listQueryFor, toListQuery } from './query.ts'
@@ -30,7 +31,7 @@ export interface Verb {
 
 /** The routes of every collection, each at its path, and the list of each child collection across its parents. */
 export function collectionsFor(resources: readonly Resource[]): Hono<App> {
-  const collections = new Hono<App>()
+  const collections = new Routes()
   for (const resource of resources) {
     collections.route(resource.path, routesFor(resource))
     const across = acrossParents(resource)
@@ -40,7 +41,7 @@ export function collectionsFor(resources: readonly Resource[]): Hono<App> {
 }
 
 function listFor(resource: Resource): Hono<App> {
-  const routes = new Hono<App>()
+  const routes = new Routes()
   list(resource, routes)
   otherMethods(routes, '/')
   return routes
@@ -66,7 +67,7 @@ function list(resource: Resource, routes: Hono<App>): void {
 
 /** The routes of a collection, for mounting at its path: the same handlers serve every resource. */
 export function routesFor(resource: Resource): Hono<App> {
-  const routes = new Hono<App>()
+  const routes = new Routes()
 
   list(resource, routes)
 

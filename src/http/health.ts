@@ -1,10 +1,11 @@
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { openDatabase, type Cost } from '../d1/database.ts'
 import { d1Home } from '../d1/home.ts'
 import type { App } from '../context.ts'
 import { memo } from '../memo.ts'
 import { otherMethods } from './methods.ts'
 import { Problem } from '../problems.ts'
+import { Routes } from './routes.ts'
 
 /** What was found last, and when, in milliseconds since 1970. */
 interface Check {
@@ -23,7 +24,7 @@ const POLL = 10
  * otherwise `not_ready`, as found within the last second.
  */
 export function healthFor(migrations: readonly string[]): Hono<App> {
-  const health = new Hono<App>()
+  const health = new Routes()
   const checkOf = memo((_database: D1Database): Check => ({ began: 0, ended: 0 }))
 
   health.get('/health', (c) => c.json({ status: 'healthy' }))

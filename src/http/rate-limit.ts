@@ -49,6 +49,7 @@ const chargedFor = memo((_cost: Cost) => ({ units: 0 }))
 export function chargeUser(c: Context<App>): void {
   const cost = c.get('cost')
   const due = Math.min(Math.floor(cost.workMs / UNIT_MS), policies.USER_LIMIT.quota)
+  if (due === 0) return
   const charged = chargedFor(cost)
   const units = due - charged.units
   if (units <= 0 || !readConfig(c.env).RATE_LIMITS) return

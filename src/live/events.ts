@@ -1,4 +1,4 @@
-import { Hono, type Context } from 'hono'
+import type { Context } from 'hono'
 import { sessionEnd } from '../auth/session-guard.ts'
 import { readConfig } from '../config.ts'
 import type { App } from '../context.ts'
@@ -8,6 +8,7 @@ import { isTeamId } from '../ids.ts'
 import { guardsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { subprotocols, wantsWebSocket } from '../http/websocket.ts'
+import { Routes } from '../http/routes.ts'
 import { log } from '../log.ts'
 import { Problem } from '../problems.ts'
 import type { Connection } from './connection.ts'
@@ -21,7 +22,7 @@ const EVENT_STREAM = 'text/event-stream'
  * `GET /api/{user_id}/events`: hints of what is committed, as a WebSocket or as server-sent events (contract §10). Throws
  * `not_found` where LIVE is off, `not_acceptable`, `session_ended`, `misconfigured` without the hubs' binding.
  */
-export const events = new Hono<App>()
+export const events = new Routes()
 
 events.get('/', async (c) => {
   if (!readConfig(c.env).LIVE) throw new Problem('not_found')

@@ -1,8 +1,7 @@
-import { answer, ifMatch, otherMethods, rowId, storeOf, type App, type Verb } from 'freehold'
-import { Hono } from 'hono'
+import { answer, ifMatch, otherMethods, rowId, Routes, storeOf, type Verb } from 'freehold'
 import tasks from './tasks.ts'
 
-const routes = new Hono<App>()
+const routes = new Routes()
 
 routes.patch('/:id/complete', async (c) =>
   answer(c, await storeOf(c, tasks).toggle(rowId(c), 'completed', ifMatch(c))),

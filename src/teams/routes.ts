@@ -1,4 +1,4 @@
-import { Hono, type Context, type MiddlewareHandler } from 'hono'
+import type { Context, Hono, MiddlewareHandler } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { v7 as uuidv7 } from 'uuid'
 import { canMail, sendLater } from '../accounts/mail/mailer.ts'
@@ -21,6 +21,7 @@ import { bookmark } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { limitAccount, limitAddress, limitUser } from '../http/rate-limit.ts'
 import { validJson, validQuery } from '../http/validators.ts'
+import { Routes } from '../http/routes.ts'
 import { isTeamId, isUserId } from '../ids.ts'
 import { Problem } from '../problems.ts'
 import { noting, teamActivityOf, teamActivityStatement } from './activity.ts'
@@ -62,7 +63,7 @@ import {
 
 /** `/api/teams`: teams, who is in them, who is invited, and what happened. `erase` deletes the team and all it owns. */
 export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
-  const routes = new Hono<App>()
+  const routes = new Routes()
 
   routes.post('/', authenticate, limitUser, bookmark, validJson(teamBody), async (c) => {
     const { userId: caller } = c.get('identity')
@@ -257,7 +258,7 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
 }
 
 /** `POST /api/invitations/accept`: makes the caller a member. */
-export const invitations = new Hono<App>()
+export const invitations = new Routes()
 
 invitations.post(
   '/accept',

@@ -1,11 +1,12 @@
 import { sql, type SQL } from 'drizzle-orm'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import * as z from 'zod/mini'
 import type { Row } from '../d1/database.ts'
 import { decodeOpaque, encodeOpaque, invalidCursor } from '../engine/cursor.ts'
 import type { App } from '../context.ts'
 import { otherMethods } from '../http/methods.ts'
 import { validQuery } from '../http/validators.ts'
+import { Routes } from '../http/routes.ts'
 import { memo } from '../memo.ts'
 import { Problem } from '../problems.ts'
 import { digits, fingerprint } from '../engine/query.ts'
@@ -46,7 +47,7 @@ type Position = z.output<typeof position>
  * Each row appears once, as it is now; one in the trash as deleted. Throws `invalid_query`, `cursor_expired`.
  */
 export function changesFor(resources: readonly Resource[]): Hono<App> {
-  const changes = new Hono<App>()
+  const changes = new Routes()
   const shapes = memo(() => new Map(resources.map((resource) => [resource.name, shapeOf(resource)])))
   const statement = memo(() => compileOwned(changesStatement(resources)))
 

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { Hono, type Context } from 'hono'
+import type { Context, Hono } from 'hono'
 import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
 import { recordIfAccount } from '../auth/activity.ts'
 import { clearTokenCookies } from '../auth/cookies.ts'
@@ -23,6 +23,7 @@ import { remainingRows } from '../engine/quota.ts'
 import type { Resource } from '../engine/resource.ts'
 import { accountsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
+import { Routes } from '../http/routes.ts'
 import { isTeamId } from '../ids.ts'
 import { memo } from '../memo.ts'
 import { teamInvitations, teams } from '../teams/schema.ts'
@@ -104,7 +105,7 @@ export function eraseTeamFor(resources: readonly Resource[]): (c: Context<App>) 
  * `DELETE /api/teams/{id}`.
  */
 export function eraseFor(resources: readonly Resource[]): Hono<App> {
-  const erase = new Hono<App>()
+  const erase = new Routes()
   const eraseTeam = eraseTeamFor(resources)
   const statements = memo(() => [...eraseStatements(resources), tombstoneStatement])
 

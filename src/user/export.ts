@@ -1,5 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm'
-import { Hono, type Context } from 'hono'
+import type { Context, Hono } from 'hono'
 import { activityOf, activityStatement } from '../accounts/activity.ts'
 import { recordIfAccount } from '../auth/activity.ts'
 import { identitiesStatement, identityOf } from '../accounts/identities.ts'
@@ -12,6 +12,7 @@ import { log } from '../log.ts'
 import { accountsOf } from '../http/bookmark.ts'
 import { otherMethods } from '../http/methods.ts'
 import { chargeUser } from '../http/rate-limit.ts'
+import { Routes } from '../http/routes.ts'
 import { isTeamId } from '../ids.ts'
 import { memo } from '../memo.ts'
 import { Problem } from '../problems.ts'
@@ -43,7 +44,7 @@ interface Part {
  * not valid JSON.
  */
 export function exportFor(resources: readonly Resource[]): Hono<App> {
-  const routes = new Hono<App>()
+  const routes = new Routes()
   const collections = memo(() =>
     resources.map((resource): Part => ({
       name: resource.name,

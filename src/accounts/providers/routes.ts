@@ -1,4 +1,4 @@
-import { Hono, type Context } from 'hono'
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import * as oauth from 'oauth4webapi'
 import { v7 as uuidv7 } from 'uuid'
@@ -15,6 +15,7 @@ import { rowId } from '../../engine/routes.ts'
 import { bookmark } from '../../http/bookmark.ts'
 import { limitAddress, limitUser } from '../../http/rate-limit.ts'
 import { validJson, validQuery } from '../../http/validators.ts'
+import { Routes } from '../../http/routes.ts'
 import { log } from '../../log.ts'
 import { Problem } from '../../problems.ts'
 import { GITHUB, type ConfiguredProvider } from '../../provider.ts'
@@ -61,7 +62,7 @@ type Refusal =
   | 'provider_unavailable'
 
 /** Signing in with a provider, and the identities of an account, below `/api/auth`. */
-export const providerRoutes = new Hono<App>()
+export const providerRoutes = new Routes()
 
 providerRoutes.get('/providers', requireAccounts, (c) =>
   c.json({ providers: readConfig(c.env).providers.map(({ id, name }) => ({ id, name })) }),
