@@ -204,12 +204,13 @@ function page(measured: readonly Measured[]): string {
       const own = measured.filter(({ operation }) => operation === name)
       return `| ${name} | ${own.map((each) => each[field].toLocaleString('en', { maximumFractionDigits: digits })).join(' | ')} |`
     })
-  const head = (what: string) =>
-    `| ${what} | ${SIZES.map((rows) => rows.toLocaleString('en')).join(' | ')} |\n| --- | ${SIZES.map(() => '--:').join(' | ')} |`
+  const sizes = SIZES.map((rows) => rows.toLocaleString('en'))
+  const head = `| Operation, with so many rows of the user | ${sizes.join(' | ')} |\n| --- | ${sizes.map(() => '--:').join(' | ')} |`
   return `# How an operation's cost grows with its user's rows
 
 \`npm run growth\` wrote this page: the engine on a new local D1 with ${TABLE.toLocaleString('en')} tasks, of which one user has so many.
-Rows are D1's own count and exact. Times are medians of ${TIMES}, seen from the process that asks, on a shared machine: they compare only with each other. What does not grow
+Rows are D1's own count and exact. Times are medians of ${TIMES}, seen from the process that asks, on a shared machine:
+they compare only with each other. What does not grow
 costs the same for a user with a hundred thousand rows as for one with a thousand; what filters, sorts without an index,
 counts or searches looks at each of the user's rows, and never at another user's.
 
@@ -219,12 +220,12 @@ counts or searches looks at each of the user's rows, and never at another user's
 
 ## Rows read
 
-${head('Operation, with so many rows of the user')}
+${head}
 ${cells('read', 0).join('\n')}
 
 ## Milliseconds until the database has answered
 
-${head('Operation, with so many rows of the user')}
+${head}
 ${cells('ms', 2).join('\n')}
 `
 }

@@ -1,7 +1,8 @@
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 
 /** The kinds of request that the model of docs/scale.md knows. */
-export type Kind = 'get' | 'page' | 'write' | 'search'
+export const KINDS = ['get', 'page', 'write', 'search'] as const
+export type Kind = (typeof KINDS)[number]
 
 /** How long a home is busy with one request of each kind, in milliseconds. */
 export type Service = Record<Kind, number>
@@ -86,10 +87,9 @@ export async function measureHomes(): Promise<{ d1: Service; object: Service }> 
   }
   try {
     await ask('fill')
-    const kinds = ['get', 'page', 'write', 'search'] as const
     const d1 = { get: 0, page: 0, write: 0, search: 0 }
     const object = { ...d1 }
-    for (const kind of kinds) {
+    for (const kind of KINDS) {
       const rounds: [number, number][] = []
       while (rounds.length < ROUNDS) rounds.push([await timed('d1', kind), await timed('object', kind)])
       d1[kind] = median(rounds.map(([time]) => time))

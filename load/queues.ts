@@ -1,4 +1,4 @@
-import type { Kind, Service } from './homes.ts'
+import { KINDS, type Kind, type Service } from './homes.ts'
 
 /** How many owners the model has, and how many requests it sends at each load. */
 export const OWNERS = 100_000
@@ -47,7 +47,7 @@ function skewed(owners: number, skew: number): (random: number) => number {
 export function simulate(perSecond: number, service: Service, isShared: boolean, skew: number): Latency {
   const random = seeded(1)
   const pick = skewed(OWNERS, skew)
-  const kinds = (Object.keys(MIX) as Kind[]).flatMap((kind) => Array<Kind>(MIX[kind]).fill(kind))
+  const kinds = KINDS.flatMap((kind) => Array<Kind>(MIX[kind]).fill(kind))
   const freeAt = new Float64Array(isShared ? 1 : OWNERS)
   const took = new Float64Array(REQUESTS)
   let now = 0
@@ -72,7 +72,7 @@ export function simulate(perSecond: number, service: Service, isShared: boolean,
 export function whileOneIsBusy(service: Service, isShared: boolean, busy: number): Latency {
   const mean = meanOf(service)
   const random = seeded(2)
-  const kinds = (Object.keys(MIX) as Kind[]).flatMap((kind) => Array<Kind>(MIX[kind]).fill(kind))
+  const kinds = KINDS.flatMap((kind) => Array<Kind>(MIX[kind]).fill(kind))
   const took: number[] = []
   // Owner 0 begins its query; every other owner's own object is free.
   let free = isShared ? busy : 0
@@ -90,6 +90,5 @@ export function whileOneIsBusy(service: Service, isShared: boolean, busy: number
 
 /** How long a request keeps a home busy on average, in milliseconds. */
 export function meanOf(service: Service): number {
-  const kinds = Object.keys(MIX) as Kind[]
-  return kinds.reduce((sum, kind) => sum + (MIX[kind] / 100) * service[kind], 0)
+  return KINDS.reduce((sum, kind) => sum + (MIX[kind] / 100) * service[kind], 0)
 }

@@ -19,6 +19,7 @@ const OBJECT_STORAGE = 0.2
 const DAYS = 30
 /** Of all users, those who come on a day, and what each does then. */
 const ACTIVE = 0.2
+const KINDS = ['gets', 'pages', 'writes', 'syncs', 'logins', 'refreshes'] as const
 const USE = { gets: 50, pages: 20, writes: 20, syncs: 20, logins: 0.1, refreshes: 8 }
 /** Rows that each takes, as docs/costs.md has them. */
 const READ = { gets: 1, pages: 51, writes: 4, syncs: 3, logins: 5, refreshes: 6 }
@@ -52,10 +53,9 @@ export interface Scale {
 export const USED = `${ACTIVE * 100} % of the users come on a day; each of them gets ${USE.gets} rows and ${USE.pages} pages of 50, writes ${USE.writes} times, pulls changes ${USE.syncs} times and refreshes a session ${USE.refreshes} times, and has 500 rows of 1 KB`
 
 export function scaleOf(users: number): Scale {
-  const kinds = Object.keys(USE) as (keyof typeof USE)[]
   const days = users * ACTIVE * DAYS
-  const counted = (weights: Record<keyof typeof USE, number>) =>
-    kinds.reduce((sum, kind) => sum + USE[kind] * weights[kind], 0) * days
+  const counted = (weights: Record<(typeof KINDS)[number], number>) =>
+    KINDS.reduce((sum, kind) => sum + USE[kind] * weights[kind], 0) * days
   const requests = counted({ gets: 1, pages: 1, writes: 1, syncs: 1, logins: 1, refreshes: 1 })
   const onRows = counted({ gets: 1, pages: 1, writes: 1, syncs: 1, logins: 0, refreshes: 0 })
   const inBoth =

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { AT_ONCE, measureHomes, type Kind, type Service } from './homes.ts'
+import { AT_ONCE, KINDS, measureHomes, type Kind, type Service } from './homes.ts'
 import { plot } from './plot.ts'
 import { meanOf, MIX, OWNERS, REQUESTS, simulate, whileOneIsBusy, type Latency } from './queues.ts'
 import { D1_SIZE, scaleOf, USED } from './scale-costs.ts'
@@ -78,7 +78,7 @@ function page(): string {
     write: 'update',
     search: 'search of 500 rows',
   }
-  const busy = (Object.keys(kinds) as Kind[]).map((kind) =>
+  const busy = KINDS.map((kind) =>
     row(kinds[kind], `${MIX[kind]} %`, fixed(d1[kind]), fixed(object[kind]), fixed(d1[kind] / object[kind])),
   )
   const mean = row(
