@@ -2,7 +2,7 @@ import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
 
 /** The colours of series, which read on white and on black. */
-export const COLOURS = ['#0969da', '#bc4c00', '#1a7f37', '#8250df']
+const COLOURS = ['#0969da', '#bc4c00', '#1a7f37', '#8250df']
 
 /**
  * A chart as an SVG that follows the reader's light or dark scheme, by Vega-Lite. Its text and lines are in the colour of
