@@ -2,9 +2,7 @@ import { globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
-import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { defineConfig } from 'vitest/config'
-import type { Plugin } from 'vite'
 import { settingsFor } from './src/config.ts'
 import { writeIndex } from './scripts/declarations.ts'
 import { writeMigration } from './scripts/migrations.ts'
@@ -14,6 +12,7 @@ import { closingLine } from './test/reporter.ts'
 
 // Git ignores it: the Worker imports its declarations from it.
 await writeIndex(import.meta.dirname)
+const { schema } = await import('./src/resources/index.ts')
 
 const provider = identityProvider()
 const openId = openIdProvider()
@@ -56,61 +55,27 @@ const bindings = {
     RATE_LIMITS: 'off',
     ENVIRONMENT: 'development',
   }),
-  // How many times as long properties are tried: `RUNS=10 npm test`.
-  RUNS: process.env.RUNS ?? '',
+  OWNER_SCHEMA: schema.join('\n'),
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),
   ),
 }
 
-/**
- * Lets the Worker of the tests remember what scrypt gave it: nearly every login of a test is by the same password. All else
- * of hashing is as deployed, and a hash that was not made before is made.
- */
-const rememberHashes: Plugin = {
-  name: 'remember-hashes',
-  enforce: 'pre',
-  transform(code, id) {
-    if (!id.endsWith('/src/accounts/passwords.ts')) return undefined
-    return code.replace(`from 'node:crypto'`, `from '../../test/remembered-scrypt.ts'`)
-  },
-}
-
-/**
- * What the generated tests need no second time, over other declarations: every limit that is counted is a request of its own.
- */
-const calm = { RATE_LIMITS: 'off', ENVIRONMENT: 'development' }
-
-/** After how long a test is taken to hang, in milliseconds: none is held to a time. */
-const HANGS = 600_000
-
 /** How long `expect.poll` waits, in milliseconds: what a busy machine takes. */
-const POLL_TIMEOUT = 60_000
+const POLL_TIMEOUT = 20_000
 
-/**
- * Runs the files last that let the clock jump: ids follow those that were made before, so after a jump an isolate makes
- * them of a time to come.
- */
-class LateSequencer extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    // oxlint-disable-next-line unicorn/no-array-sort -- Vitest's, which makes a new array
-    const sorted = await super.sort(files)
-    return sorted.toSorted((one, other) => Number(letsClockJump(one)) - Number(letsClockJump(other)))
-  }
-}
-
-function letsClockJump({ moduleId }: TestSpecification): boolean {
-  return moduleId.endsWith('/tokens.test.ts')
-}
+/** What runs a second time with rows in objects (npm run test:objects): all that touches rows. */
+const ABOUT_ROWS = [
+  'tasks lists filters fixture bulk idempotency concurrency changes cost quota purge erasure',
+  'sessions guests teams live',
+].flatMap((names) => names.split(' ').map((name) => `test/${name}.test.ts`))
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: LateSequencer },
     projects: [
       {
         plugins: [
-          rememberHashes,
           cloudflareTest({
             main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
@@ -120,7 +85,7 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
-          include: ['test/**/*.test.ts'],
+          include: process.env.ROWS ? [...ABOUT_ROWS, 'test/generated/*.test.ts'] : ['test/**/*.test.ts'],
           exclude: [
             'test/scripts/**',
             'test/package/**',
@@ -129,24 +94,20 @@ export default defineConfig({
             'test/types.test.ts',
           ],
           setupFiles: ['./test/setup.ts'],
-          // One Worker and one database for many files, as deployed: to start another takes seconds.
-          isolate: false,
-          testTimeout: HANGS,
-          hookTimeout: HANGS,
+          testTimeout: 240_000,
           expect: { poll: { timeout: POLL_TIMEOUT } },
         },
       },
       // The generated tests again, over a declaration of every type of field instead of the API's own.
       {
         plugins: [
-          rememberHashes,
           cloudflareTest({
             main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               outboundService: outside,
               d1Databases: ['EMPTY_DB'],
-              bindings: { ...bindings, ...calm, DECLARED_MIGRATIONS: await fixtureMigrations(typeFixtures) },
+              bindings: { ...bindings, DECLARED_MIGRATIONS: await fixtureMigrations(typeFixtures) },
             },
           }),
         ],
@@ -159,18 +120,15 @@ export default defineConfig({
           name: 'declarations',
           include: ['test/generated/*.test.ts', 'test/bounds.test.ts', 'test/types.test.ts'],
           setupFiles: ['./test/setup.ts'],
-          // One Worker and one database for many files, as deployed: to start another takes seconds.
-          isolate: false,
-          testTimeout: HANGS,
-          hookTimeout: HANGS,
+          testTimeout: 240_000,
         },
       },
       {
         test: {
           name: 'scripts',
           include: ['test/scripts/**/*.test.ts'],
-          testTimeout: HANGS,
-          hookTimeout: HANGS,
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
         },
       },
       // Packs, installs and upgrades, which takes minutes: npm run test:package.
@@ -196,8 +154,8 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: HANGS,
-          hookTimeout: HANGS,
+          testTimeout: 240_000,
+          hookTimeout: 180_000,
           fileParallelism: false,
           expect: { poll: { timeout: POLL_TIMEOUT } },
         },

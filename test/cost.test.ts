@@ -1,8 +1,8 @@
-import { env } from 'cloudflare:workers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { newId, newUser, type Answer, type Json } from './client.ts'
 import type { User } from './collection.ts'
 import { recordedApp } from './recorder.ts'
+import { ask, askAll } from './rows.ts'
 
 // What an operation costs must not depend on how many rows there are: 10 000 in the user's own partition, 100 000 in all.
 const PARTITION = 10_000
@@ -14,7 +14,7 @@ let user: User
 beforeAll(async () => {
   user = await newUser()
   const users = [user.id, ...Array.from({ length: OTHERS }, () => `other-${crypto.randomUUID()}`)]
-  for (const id of users) await env.DB.prepare(FILL).bind(id, PARTITION).run()
+  for (const id of users) await ask(id, FILL, id, PARTITION)
 })
 
 /** One row a millisecond, every tenth of them in the trash. */
@@ -55,8 +55,8 @@ function lastOf({ body }: Answer): Json {
 
 describe('with 10 000 rows of the user and 100 000 in the table', () => {
   test('the table is as full as that', async () => {
-    const [counted] = (await env.DB.prepare('SELECT count(*) AS n FROM tasks').all<{ n: number }>()).results
-    expect(counted?.n).toBeGreaterThanOrEqual(PARTITION * (OTHERS + 1))
+    const counts = await askAll<{ n: number }>('SELECT count(*) AS n FROM tasks')
+    expect(counts.reduce((sum, { n }) => sum + n, 0)).toBeGreaterThanOrEqual(PARTITION * (OTHERS + 1))
   })
 
   test('create reads at most 3 rows and writes 2, in one statement beside that of the quota', async () => {
@@ -202,9 +202,7 @@ test('a malformed stored row takes down neither a list nor a filter, and can be 
   const sound = (await owner.call('POST', '/tasks', { title: 'Sound', tags: ['a'] })).body
   for (const tags of ['not json', '{', '', '[1', 'null', '7', '"a"', '{"a":1}', '[1,null,[]]']) {
     const { id } = (await owner.call('POST', '/tasks', { title: 'Broken', tags: ['a'] })).body
-    await env.DB.prepare('UPDATE tasks SET tags = ? WHERE user_id = ? AND id = ?')
-      .bind(tags, owner.id, id)
-      .run()
+    await ask(owner.id, 'UPDATE tasks SET tags = ? WHERE user_id = ? AND id = ?', tags, owner.id, id)
     for (const query of ['', '?sort=title', '?q=o', '?total=true', '?status=pending']) {
       const { status, body } = await owner.call('GET', `/tasks${query}`)
       expect(status, tags).toBe(200)

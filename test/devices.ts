@@ -1,8 +1,8 @@
-import { env } from 'cloudflare:workers'
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
 import { newId, newUser, type Answer, type Json } from './client.ts'
 import type { User } from './collection.ts'
+import { ask } from './rows.ts'
 
 /** One entry of `/changes`, as a device keeps it. */
 interface Entry {
@@ -235,11 +235,11 @@ function expectNews(copy: Copy, changes: Entry[]): void {
 async function stateOf(user: User): Promise<Copy> {
   const copy: Copy = new Map()
   for (const collection of ['projects', 'tasks']) await add(user, copy, collection, `/${collection}`)
-  const { results } = await env.DB.prepare(
+  const results = await ask<{ id: string; deleted: number }>(
+    user.id,
     'SELECT DISTINCT task_id AS id, tasks.deleted_at IS NOT NULL AS deleted FROM comments JOIN tasks USING (user_id) WHERE user_id = ? AND tasks.id = task_id',
+    user.id,
   )
-    .bind(user.id)
-    .all<{ id: string; deleted: number }>()
   for (const { id, deleted } of results) {
     // The comments of a trashed task can be listed only when it is back; they stay as they are meanwhile.
     if (deleted) expect((await user.call('POST', `/tasks/${id}/restore`)).status).toBe(200)

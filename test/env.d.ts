@@ -13,8 +13,8 @@ declare namespace Cloudflare {
     /** How long a test runs that is as long as one likes. */
     CONVERGENCE_COPIES: string
     CONVERGENCE_WRITES: string
-    /** How many times as long properties are tried; empty for once. */
-    RUNS: string
+    /** What the migrations of this API do to the object of an owner. */
+    OWNER_SCHEMA: string
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures/types`, in the project that serves these. */
     DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]

@@ -6,6 +6,7 @@ import { newAccount, newLogin, refresh } from './account.ts'
 import { leastBodyOf } from './arbitraries.ts'
 import { newUser, tokenFor, type Json } from './client.ts'
 import { collectionOf, resources, type User } from './collection.ts'
+import { ask, askAll, inObjects } from './rows.ts'
 import { problemOf } from './stored.ts'
 import { newTeam } from './team.ts'
 
@@ -19,9 +20,14 @@ async function mentions(text: string): Promise<Record<string, number>> {
   const found: Record<string, number> = {}
   for (const { name } of tables) {
     const { results } = await env.DB.prepare(`SELECT * FROM "${name}"`).all()
-    found[name] = results.filter((row) => JSON.stringify(row).includes(text)).length
+    const rows = inObjects && isOwned(name) ? await askAll(`SELECT * FROM "${name}"`) : []
+    found[name] = [...results, ...rows].filter((row) => JSON.stringify(row).includes(text)).length
   }
   return found
+}
+
+function isOwned(table: string): boolean {
+  return ['idempotency_keys', 'remaining_rows', ...resources.map(({ name }) => name)].includes(table)
 }
 
 /** A row of every resource in a team, by this user, each under an Idempotency-Key. */
@@ -56,13 +62,13 @@ async function fullAccount() {
   }
   const inserts = [
     `INSERT INTO proofs VALUES (?, 'verify', '', '', '')`,
-    `INSERT INTO remaining_rows VALUES (?, 'tasks', 1)`,
     `INSERT INTO guesses VALUES (?, '', 1, '', '')`,
     `INSERT INTO passkeys VALUES (?1, '', ?1, '', -7, 0, 0, '', '', '', NULL)`,
     `INSERT INTO identities VALUES (?1, '', '', ?1, '', NULL, '', NULL)`,
     `INSERT INTO activity (user_id, id, at, event) VALUES (?, '', '', 'login_failed')`,
   ]
   await env.DB.batch(inserts.map((insert) => env.DB.prepare(insert).bind(account.id)))
+  await ask(account.id, `INSERT INTO remaining_rows VALUES (?, 'tasks', 1)`, account.id)
   const own = await newTeam(user)
   await own.call('POST', '/invitations', { role: 'editor' })
   await own.call('DELETE', '/members/me', undefined, await own.member('admin'))
@@ -161,8 +167,7 @@ describe('erasing an account', () => {
     const user = await newUser()
     await user.call('POST', '/tasks', { title: 'mine' })
     expect((await user.request('DELETE', `/api/${user.id}`)).status).toBe(204)
-    const { results } = await env.DB.prepare('SELECT 1 FROM tasks WHERE user_id = ?').bind(user.id).all()
-    expect(results).toEqual([])
+    expect(await ask(user.id, 'SELECT 1 FROM tasks WHERE user_id = ?', user.id)).toEqual([])
     expect(problemOf(await user.call('GET', '/changes'))).toEqual([401, 'invalid_token'])
     expect(problemOf(await user.request('DELETE', '/api/me'))).toEqual([401, 'invalid_token'])
   })
@@ -238,13 +243,13 @@ describe('an export', () => {
 
   test('holds every one of 50 000 rows, once', async () => {
     const user = await newUser()
-    await env.DB.prepare(
+    await ask(
+      user.id,
       `INSERT INTO tasks (id, user_id, title, revision, created_at, updated_at)
        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
        SELECT printf('01900000-0000-7000-8000-%012x', i), ?, 'task ' || i, i, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z' FROM n`,
+      user.id,
     )
-      .bind(user.id)
-      .run()
     const { body } = await user.call('GET', '/export')
     const titles = new Set(body.tasks.map(({ title }: Json) => title))
     expect([body.tasks.length, titles.size]).toEqual([50_000, 50_000])

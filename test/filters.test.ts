@@ -1,21 +1,21 @@
-import { applyD1Migrations } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeAll, expect, test } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { newUser } from './client.ts'
+import { applyMigrations, ask } from './rows.ts'
 import sightings from './fixtures/sightings.ts'
 
-beforeAll(() => applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migrations'))
+beforeAll(() => applyMigrations(env.FIXTURE_MIGRATIONS, 'fixture_migrations'))
 
 test('a filter by an indexed column reads the rows that match, not all of the user', async () => {
   const user = await newUser()
-  await env.DB.prepare(
+  await ask(
+    user.id,
     `INSERT INTO sightings (id, user_id, kind, revision, created_at, updated_at)
      WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
      SELECT printf('019a0000-0000-7000-8000-%012x', n), ?, iif(n % 100 = 0, 'rare', 'common'), n + 1, 'then', 'then' FROM numbers`,
+    user.id,
   )
-    .bind(user.id)
-    .run()
   const app = createApp([sightings], [])
   const list = async (query: string) => {
     const url = `https://api.test/api/me/sightings?${query}`

@@ -1,4 +1,3 @@
-import { applyD1Migrations } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { text as column } from 'drizzle-orm/sqlite-core'
 import * as z from 'zod'
@@ -10,11 +9,12 @@ import { newUser } from './client.ts'
 import declaration from './fixtures/specimens.ts?raw'
 import resource, { specimens } from './fixtures/specimens.ts'
 import { recordedApp } from './recorder.ts'
+import { applyMigrations } from './rows.ts'
 
 // A resource that this API does not have, declared in one short file; its migration was generated from that file alone.
 const app = recordedApp(createApp([resource], []))
 
-beforeAll(() => applyD1Migrations(env.DB, env.FIXTURE_MIGRATIONS, 'fixture_migrations'))
+beforeAll(() => applyMigrations(env.FIXTURE_MIGRATIONS, 'fixture_migrations'))
 
 async function newWriter() {
   const { id, authorization } = await newUser()
@@ -144,13 +144,15 @@ test('a column that nothing would ever fill is refused at start-up', () => {
 })
 
 test('a column that is not migrated yet is a 503, not its own name as a value', async () => {
-  // Named, as Drizzle knows the columns of a table's name from the declaration above.
-  const table = ownedTable('specimens', { colour: column('colour') })
-  const ahead = defineResource({ table, input: { colour: title(20) } })
+  const table = ownedTable('sightings', { kind: column().notNull(), colour: column() })
+  const ahead = defineResource({
+    table,
+    input: { kind: title(50), colour: title(20) },
+  })
   const { authorization } = await newUser()
   const answer = await recordedApp(createApp([ahead], [])).fetch(
     'GET',
-    '/api/me/specimens',
+    '/api/me/sightings',
     undefined,
     authorization,
   )

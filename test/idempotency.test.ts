@@ -1,11 +1,9 @@
-import { createScheduledController } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
-import worker from '../src/index.ts'
 import { newId, newUser, type Json } from './client.ts'
 import { expectProblem, type User } from './collection.ts'
 import { recordedApp } from './recorder.ts'
 import { countOf, problemOf, storedBy } from './stored.ts'
+import { ask, purgeAll } from './rows.ts'
 
 /** A request that can carry a key, ready to send: its path, its body and another body that would be fine, too. */
 interface Arranged {
@@ -73,12 +71,13 @@ function newKey(): Record<string, string> {
 
 /** Makes every key of a user look as old as this. */
 async function ageKeys(user: User, age: string) {
-  const { meta } = await env.DB.prepare(
-    `UPDATE idempotency_keys SET created_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?2) WHERE user_id = ?1`,
+  const aged = await ask(
+    user.id,
+    `UPDATE idempotency_keys SET created_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?2) WHERE user_id = ?1 RETURNING key`,
+    user.id,
+    age,
   )
-    .bind(user.id, age)
-    .run()
-  expect(meta.changes).toBeGreaterThan(0)
+  expect(aged.length).toBeGreaterThan(0)
 }
 
 describe.each(cases)('an Idempotency-Key on $name', ({ status, arrange }) => {
@@ -222,18 +221,16 @@ describe.each(cases)('an Idempotency-Key on $name', ({ status, arrange }) => {
     const { user, path, body, key } = await arranged()
     await user.call('POST', path, body, key)
     await ageKeys(user, '-1439 minutes')
-    await worker.scheduled(createScheduledController(), env)
+    await purgeAll()
     expect(await keysOf(user)).toBe(1)
     await ageKeys(user, '-1440 minutes')
-    await worker.scheduled(createScheduledController(), env)
+    await purgeAll()
     expect(await keysOf(user)).toBe(0)
   })
 })
 
 async function keysOf(user: User) {
-  return env.DB.prepare('SELECT count(*) AS n FROM idempotency_keys WHERE user_id = ?')
-    .bind(user.id)
-    .first<number>('n')
+  return (await ask(user.id, 'SELECT 1 FROM idempotency_keys WHERE user_id = ?', user.id)).length
 }
 
 test('keys of different routes do not meet', async () => {
@@ -337,10 +334,8 @@ test('a key of a request that found no row is free once there is one', async () 
 })
 
 async function keyIsStored(user: User, key: Record<string, string>): Promise<boolean> {
-  const found = await env.DB.prepare('SELECT 1 AS found FROM idempotency_keys WHERE user_id = ? AND key = ?')
-    .bind(user.id, key['Idempotency-Key'])
-    .first()
-  return found !== null
+  const query = 'SELECT 1 FROM idempotency_keys WHERE user_id = ? AND key = ?'
+  return (await ask(user.id, query, user.id, key['Idempotency-Key'])).length > 0
 }
 
 describe('a replay', () => {
@@ -364,7 +359,7 @@ describe('a replay', () => {
     expect(gone.headers.get('ETag')).toBeNull()
     const restored = await user.call('POST', `/tasks/${id}/restore`)
     expect((await user.call('POST', '/tasks', { title: 'One' }, key)).body).toEqual(restored.body)
-    await env.DB.prepare('DELETE FROM tasks WHERE user_id = ? AND id = ?').bind(user.id, id).run()
+    await ask(user.id, 'DELETE FROM tasks WHERE user_id = ? AND id = ?', user.id, id)
     expectProblem(await user.call('POST', '/tasks', { title: 'One' }, key), 410)
     expect(await countOf(user.id)).toBe(0)
   })

@@ -1,12 +1,13 @@
-import { createScheduledController, evictDurableObject, runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { env, exports } from 'cloudflare:workers'
 import { decodeJwt } from 'jose'
 import { expect, test } from 'vitest'
-import worker, { type Hub } from '../src/index.ts'
+import type { Hub } from '../src/index.ts'
 import { newAccount, newLogin, PASSWORD } from './account.ts'
 import { call, newId, newUser, requestOf, tokenFor, type Json } from './client.ts'
 import { captureLog, deploy } from './deployment.ts'
 import { listen, listenerTo } from './listener.ts'
+import { ask, inObjects, purgeAll } from './rows.ts'
 
 const EVENTS = '/api/me/events'
 
@@ -89,12 +90,12 @@ test('an administrator’s write and a purge by the cron trigger reach the owner
   })
   expect((await next()).revisions).toEqual({ tasks: theirs.revision })
 
-  await env.DB.prepare(
+  await ask(
+    user.id,
     `UPDATE projects SET deleted_at = strftime('%Y-%m-%dT%H:%M:%fZ', deleted_at, '-31 days') WHERE user_id = ?`,
+    user.id,
   )
-    .bind(user.id)
-    .run()
-  await worker.scheduled(createScheduledController(), env)
+  await purgeAll()
   const { revisions } = await next()
   const { body: cleared } = await user.call('GET', `/tasks/${task.id}`)
   expect(cleared).toMatchObject({ project_id: null, revision: revisions.tasks })
@@ -360,7 +361,8 @@ test('a client that leaves its stream leaves the hub', async () => {
   while (await open()) await scheduler.wait(20)
 })
 
-test('with replicas a hint carries the bookmark of the write', async () => {
+// With objects there are no bookmarks.
+test.skipIf(inObjects)('with replicas a hint carries the bookmark of the write', async () => {
   const user = await newUser()
   const { next } = await listen(EVENTS, user.authorization)
   const replicated = deploy({ READ_REPLICAS: 'on' })
@@ -384,7 +386,8 @@ test('with LIVE=off the route is a 404 and nothing is announced', async () => {
   expect((await next()).revisions).toEqual({ tasks: body.revision })
 })
 
-test.each([
+// With objects the hub is where the rows are.
+test.skipIf(inObjects).each([
   ['is missing', undefined],
   [
     'throws',

@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { resources, verbs } from '../src/resources/index.ts'
 import { answerOf, newId, newUser, requestOf, type Answer } from './client.ts'
+import { ask } from './rows.ts'
 
 const app = createApp(resources, verbs)
 
@@ -28,13 +29,14 @@ async function userWithin(QUOTA_ROWS: string) {
 
 /** So many tasks of a user, as if created long ago. */
 async function fill(userId: string, rows: number): Promise<void> {
-  await env.DB.prepare(
+  await ask(
+    userId,
     `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
     INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at)
     SELECT printf('00000000-0000-7000-8000-%012x', i), ?1, 'Task', '[]', i, '2026-11-20T00:00:00.000Z', '2026-11-20T00:00:00.000Z' FROM n`,
+    userId,
+    rows,
   )
-    .bind(userId, rows)
-    .run()
 }
 
 const creating = { op: 'create', data: { title: 'One' } }

@@ -13,6 +13,7 @@ import { logIn, newAccount, PASSWORD, refresh } from './account.ts'
 import { answerOf, newAddress, newUser, requestOf, tokenFor, type Answer } from './client.ts'
 import { captureLog, countedDatabase, deploy } from './deployment.ts'
 import { problemOf } from './stored.ts'
+import { ask as askRows } from './rows.ts'
 
 const WINDOW = 60_000
 /** More than any of these tests takes, in milliseconds. */
@@ -193,7 +194,7 @@ describe('a request', () => {
   test('for an export takes them page by page, as it is read', async () => {
     const { asked, ...bindings } = meters(5)
     const { id, authorization: headers } = await newUser()
-    await env.DB.prepare(FILL).bind(id, 1_200).run()
+    await askRows(id, FILL, id, 1_200)
     const answer = await deploy(bindings)('GET', '/api/me/export', { headers })
     expect(answer.body.tasks).toHaveLength(1_200)
     const batches = asked.filter((each) => each === 'batch')

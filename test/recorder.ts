@@ -3,6 +3,8 @@ import { vi } from 'vitest'
 import { createApp } from '../src/app.ts'
 import type { Bindings } from '../src/config.ts'
 import { resources, verbs } from '../src/resources/index.ts'
+import { withRun } from './objects.ts'
+import { inObjects } from './rows.ts'
 import { answerOf, requestOf, type Answer } from './client.ts'
 
 /** A statement as it went to D1. */
@@ -25,7 +27,13 @@ export function recordedApp(app = createApp(resources, verbs)): RecordedApp {
   vi.spyOn(Math, 'random').mockReturnValue(0.5)
   // One user asks for more than its quota.
   const settings = { ENVIRONMENT: 'development', RATE_LIMITS: 'off' }
-  const bindings: Bindings = { ...env, ...settings, DB: recording(env.DB, (trip) => trips.push(trip)) }
+  const record = (trip: Recorded[]) => trips.push(trip)
+  const bindings: Bindings = {
+    ...env,
+    ...settings,
+    DB: recording(env.DB, record),
+    ...(inObjects && { HUB: watched(record) }),
+  }
   return {
     async fetch(method, path, body, headers = {}) {
       return answerOf(await app.fetch(requestOf(method, path, { body, headers }), bindings))
@@ -36,6 +44,14 @@ export function recordedApp(app = createApp(resources, verbs)): RecordedApp {
       return taken
     },
   }
+}
+
+/** The objects, whose batches are recorded as those of D1. */
+function watched(onTrip: (trip: Recorded[]) => void) {
+  return withRun((object, work) => {
+    onTrip(work.statements.map(({ sql, parameters }) => ({ sql, parameters: [...parameters] })))
+    return object.run(work)
+  })
 }
 
 /** Only what runs as a batch gets through, so that nothing can run unseen. */

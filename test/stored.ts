@@ -1,17 +1,15 @@
-import { env } from 'cloudflare:workers'
 import { getTableName } from 'drizzle-orm'
 import { resources } from '../src/resources/index.ts'
 import type { Answer, Json } from './client.ts'
+import { ask } from './rows.ts'
 
 /** Every row of a user as it lies in the database, trash included, by table: what a refused request must leave alone. */
 export async function storedBy(userId: string): Promise<Record<string, Json[]>> {
   const tables = resources.map(({ table }) => getTableName(table))
-  const results = await env.DB.batch<Json>(
-    tables.map((name) =>
-      env.DB.prepare(`SELECT * FROM "${name}" WHERE user_id = ? ORDER BY revision`).bind(userId),
-    ),
-  )
-  return Object.fromEntries(tables.map((name, at) => [name, results[at]?.results ?? []]))
+  const entries = tables.map(async (name): Promise<[string, Json[]]> => {
+    return [name, await ask(userId, `SELECT * FROM "${name}" WHERE user_id = ? ORDER BY revision`, userId)]
+  })
+  return Object.fromEntries(await Promise.all(entries))
 }
 
 /** How many rows {@link storedBy} finds. */

@@ -10,6 +10,7 @@ import { deploy } from './deployment.ts'
 import { listen } from './listener.ts'
 import { problemOf } from './stored.ts'
 import { newTeam } from './team.ts'
+import { inObjects } from './rows.ts'
 
 const STRANGER = [403, 'not_your_path']
 const TOO_LOW = [403, 'insufficient_role']
@@ -122,7 +123,9 @@ describe('a team’s rows', () => {
       ].map(cost)
     }
     const own = await ways('/api/me/tasks')
-    expect(await ways(`/api/${id}/tasks`)).toEqual(own.map(([read = 0, written]) => [read + 1, written]))
+    // An object remembers what D1 has said of a member.
+    const more = inObjects ? 0 : 1
+    expect(await ways(`/api/${id}/tasks`)).toEqual(own.map(([read = 0, written]) => [read + more, written]))
   })
 
   test('share no Idempotency-Key between members', async () => {

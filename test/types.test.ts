@@ -1,8 +1,7 @@
-import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
-import { purge } from '../src/user/purge.ts'
 import { newUser, type Json } from './client.ts'
 import { resources } from './collection.ts'
+import { ask, purgeAll } from './rows.ts'
 
 // Over the declarations of test/fixtures/types.
 
@@ -19,11 +18,11 @@ const KIND = {
 
 async function expire(userId: string): Promise<void> {
   for (const { name } of resources) {
-    await env.DB.prepare(
+    await ask(
+      userId,
       `UPDATE ${name} SET deleted_at = strftime('%Y-%m-%dT%H:%M:%fZ', deleted_at, '-30 days') WHERE user_id = ? AND deleted_at IS NOT NULL`,
+      userId,
     )
-      .bind(userId)
-      .run()
   }
 }
 
@@ -59,23 +58,23 @@ test('what requires a purged row goes into the trash first, so that sync tells i
   const { cursor } = (await user.call('GET', '/changes')).body
   await user.call('DELETE', `/kinds/${wanted.id}`)
   await expire(user.id)
-  await purge(resources, env)
+  await purgeAll()
 
   const { changes } = (await user.call('GET', `/changes?cursor=${cursor}`)).body
   expect(changes).toEqual(
     expect.arrayContaining([expect.objectContaining({ collection: 'leaves', id: leaf.id, deleted: true })]),
   )
-  const kept = await env.DB.prepare('SELECT id FROM kinds WHERE id = ?').bind(wanted.id).all()
-  expect(kept.results).toHaveLength(1)
+  const kept = await ask(user.id, 'SELECT id FROM kinds WHERE id = ?', wanted.id)
+  expect(kept).toHaveLength(1)
 
   await expire(user.id)
-  await purge(resources, env)
+  await purgeAll()
   for (const [table, id] of [
     ['kinds', wanted.id],
     ['leaves', leaf.id],
   ]) {
-    const { results } = await env.DB.prepare(`SELECT id FROM ${table} WHERE id = ?`).bind(id).all()
-    expect([table, results]).toEqual([table, []])
+    const left = await ask(user.id, `SELECT id FROM ${table} WHERE id = ?`, id)
+    expect([table, left]).toEqual([table, []])
   }
   expect((await user.call('GET', `/kinds/${other.id}/options/${option.id}`)).status).toBe(200)
 })

@@ -7,7 +7,7 @@ import { hubOf } from './hubs.ts'
 /**
  * D1 as the directory of a deployment whose rows are in objects: accounts, sessions and teams, whose guards the objects
  * remember. Before a batch changes what such a guard says of an owner, the object of that owner is told to doubt it, and
- * asks D1 for each request from then on; after the batch it may remember again (docs/decisions/0036). `later` keeps work
+ * asks D1 for each request from then on; after the batch it may remember again (docs/decisions/0037). `later` keeps work
  * alive that nobody waits for.
  */
 export function directoryHome(

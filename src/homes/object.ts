@@ -13,6 +13,8 @@ export interface Errand {
   session: string | undefined
   /** What must hold, as queries that D1 decides. */
   guards: readonly Guard[]
+  /** Whether connections are told of what is written. */
+  live: boolean
   /** The newest migration that the Worker knows; undefined where it knows none. */
   schema: string | undefined
 }

@@ -36,9 +36,10 @@ export const bookmark = createMiddleware<App>(async function bookmark(c, next) {
  */
 export function rowsFor(migrations: readonly string[]) {
   return createMiddleware<App>(async function rows(c, next) {
-    if (readConfig(c.env).ROWS !== 'objects') return bookmark(c, next)
+    const { ROWS, LIVE: live } = readConfig(c.env)
+    if (ROWS !== 'objects') return bookmark(c, next)
     const { userId: caller, sessionId: session } = c.get('identity')
-    const errand = { owner: c.get('owner'), caller, session, schema: migrations.at(-1) }
+    const errand = { owner: c.get('owner'), caller, session, live, schema: migrations.at(-1) }
     const home = objectHome(c.env, { ...errand, guards: guardsOf(c, true) })
     c.set('database', openDatabase(home, c.get('cost')))
     return next()

@@ -1,7 +1,7 @@
 import { readConfig } from '../config.ts'
-import { noCost, openDatabase, type Guard, type Home, type Ran, type Row } from '../d1/database.ts'
+import { noCost, openDatabase, type Guard, type Home, type Ran, type Written } from '../d1/database.ts'
 import { brokenOf, d1Home, writtenBy } from '../d1/home.ts'
-import type { BoundStatement, Concern } from '../d1/statement.ts'
+import type { Concern } from '../d1/statement.ts'
 import { hubOf } from '../homes/hubs.ts'
 import type { Errand, Reply, Work } from '../homes/object.ts'
 import { revisionsIn } from '../live/announce.ts'
@@ -13,12 +13,20 @@ import { forgetMember, isGone, nextPurge } from './leaving.ts'
 import { migrate } from './schema.ts'
 import { whatIsServed } from './served.ts'
 
+/**
+ * What a row read or written is charged as, in milliseconds: an object's clock stands still while it works. A search reads
+ * some 200 rows in a millisecond.
+ */
+const MS_READ = 0.005
+const MS_WRITTEN = 0.1
 /** How often D1 is asked again whether the guards hold because something changed meanwhile. */
 const TURNS = 10
 /** How long after the first write of an object that nothing is planned for its trash is looked at, in milliseconds. */
 const DAY = 86_400_000
 /** How long one run of the purge works, in milliseconds. */
 const PURGE_BUDGET = 20_000
+/** What a token begins with elsewhere: that owner may have been told of the same change on its own account. */
+const ABROAD = 'abroad '
 /** The key of the owner's id, which an alarm is not told. */
 const OWNER_KEY = 'owner'
 /** The key of when the trash is to be looked at, in milliseconds since 1970. */
@@ -27,7 +35,7 @@ const PURGE_AT = 'purge at'
 /**
  * The object of one owner: their live connections and, with `ROWS` at `objects`, their rows, keys and quotas (contract §11).
  * Each batch is one transaction of its SQLite. Whether a caller is let in D1 says, and the object remembers it until a
- * change of that is about to be committed (docs/decisions/0036).
+ * change of that is about to be committed (docs/decisions/0036, 0037).
  */
 export class Owner extends Hub {
   #admissions: Admissions | undefined
@@ -39,7 +47,7 @@ export class Owner extends Hub {
       await this.#admit(work)
       // Nothing may come between the guards and the batch: no await from here on.
       this.#prepare(work)
-      return this.#commit(work.statements)
+      return this.#commit(work)
     } catch (error) {
       if (error instanceof Problem) return { problem: error.type }
       return { fault: error instanceof Error ? error.message : '' }
@@ -54,14 +62,14 @@ export class Owner extends Hub {
     const told = this.watched()
     this.admissions.doubt(token, { since: Date.now(), told, leaves })
     await this.wakeAt(Date.now() + DOUBT)
-    await Promise.all(told.map(async (owner) => hubOf(this.env, owner)?.doubt(token, { owner })))
+    await Promise.all(told.map(async (owner) => hubOf(this.env, owner)?.doubt(ABROAD + token, { owner })))
   }
 
   /** Ends a doubt: what D1 says from now on holds. Whoever leaves is gone when it resolves, if D1 says so. */
   async settle(token: string): Promise<void> {
     const doubt = this.admissions.settle(token)
     if (!doubt) return
-    await Promise.allSettled(doubt.told.map(async (owner) => hubOf(this.env, owner)?.settle(token)))
+    await Promise.allSettled(doubt.told.map(async (owner) => hubOf(this.env, owner)?.settle(ABROAD + token)))
     if (doubt.leaves !== undefined) await this.#partWith(doubt.leaves)
   }
 
@@ -89,7 +97,7 @@ export class Owner extends Hub {
   /** Resolves once D1 has said that the guards hold, and nothing has changed since. Throws their problem. */
   async #admit({ owner, caller, session, guards }: Errand): Promise<void> {
     for (let turn = 0; turn < TURNS; turn++) {
-      if (this.admissions.has(guards)) return
+      if (!guards.length || this.admissions.has(guards)) return
       const { epoch } = this.admissions
       const now = Date.now()
       // So that the end of the session, or of the caller, is told here, too.
@@ -116,16 +124,15 @@ export class Owner extends Hub {
     return Math.min(...ends, Number.MAX_SAFE_INTEGER)
   }
 
-  #prepare({ owner, schema }: Errand): void {
+  #prepare({ owner, schema }: Pick<Errand, 'owner' | 'schema'>): void {
     if (this.#isMigrated !== false && this.#isMigrated === schema) return
     migrate(this.ctx.storage, schema)
     this.ctx.storage.kv.put(OWNER_KEY, owner)
     this.#isMigrated = schema
   }
 
-  #commit(statements: readonly BoundStatement[]) {
+  #commit({ statements, live }: Pick<Work, 'statements' | 'live'>) {
     const { storage } = this.ctx
-    const started = performance.now()
     let [rowsRead, rowsWritten] = [0, 0]
     const rows = storage.transactionSync(() =>
       statements.map(({ sql, parameters }) => {
@@ -136,15 +143,14 @@ export class Owner extends Hub {
         return found
       }),
     )
-    if (rowsWritten) this.#tell(statements, rows)
-    return { rows, rowsRead, rowsWritten, ms: performance.now() - started }
+    if (rowsWritten) this.#tell(writtenBy(statements, rows), live)
+    return { rows, rowsRead, rowsWritten, ms: rowsRead * MS_READ + rowsWritten * MS_WRITTEN }
   }
 
   /** Tells the connections, and has the trash looked at. */
-  #tell(statements: readonly BoundStatement[], rows: readonly (readonly Row[])[]): void {
-    const revisions = revisionsIn(writtenBy(statements, rows))
-    if (Object.keys(revisions).length && readConfig(this.env).LIVE)
-      this.announce({ bookmark: null, revisions })
+  #tell(written: readonly Written[], live: boolean): void {
+    const revisions = revisionsIn(written)
+    if (live && Object.keys(revisions).length) this.announce({ bookmark: null, revisions })
     const { kv } = this.ctx.storage
     if (kv.get(PURGE_AT) !== undefined) return
     this.#planPurge(Date.now() + DAY)
@@ -167,10 +173,11 @@ export class Owner extends Hub {
   /** The object's own rows, for its own work. */
   #home(): Home {
     const owner = this.ctx.storage.kv.get<string>(OWNER_KEY) ?? ''
-    this.#prepare({ owner, caller: owner, session: undefined, guards: [], schema: undefined })
+    this.#prepare({ owner, schema: undefined })
+    const { LIVE: live } = readConfig(this.env)
     return {
       guards: 0,
-      run: async (statements): Promise<Ran> => ({ ...this.#commit(statements), written: [] }),
+      run: async (statements): Promise<Ran> => ({ ...this.#commit({ statements, live }), written: [] }),
     }
   }
 

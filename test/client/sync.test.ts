@@ -1,8 +1,8 @@
-import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
 import { countOf } from '../stored.ts'
 import { newDevice, titlesIn } from './device.ts'
 import { newClient } from './network.ts'
+import { ask } from '../rows.ts'
 
 const title = 'Water the plants'
 
@@ -48,7 +48,7 @@ test('a copy whose cursor has expired starts again, without what was purged mean
   const { body: gone } = await user.call('POST', '/tasks', { title: 'Purged' })
   await user.call('POST', '/tasks', { title: 'Kept' })
   await copy.sync()
-  await env.DB.prepare('DELETE FROM tasks WHERE user_id = ? AND id = ?').bind(user.id, gone.id).run()
+  await ask(user.id, 'DELETE FROM tasks WHERE user_id = ? AND id = ?', user.id, gone.id)
   await user.call('POST', '/tasks', { title: 'New' })
   expired = 1
   const seen: string[][] = []

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import {
   fieldsOf,
   fullBodyOf,
-  hostileNumbers,
   hostileStrings,
   type Field,
   type HostileString,
@@ -31,6 +30,46 @@ const values: readonly unknown[] = [
   [{}],
   { length: 1, 0: 'a' },
   { toString: 'a' },
+]
+
+const hostileNumbers = [
+  '',
+  ' ',
+  '-1',
+  '-0',
+  '+1',
+  '1.0',
+  '1.5',
+  '1e1',
+  '0x10',
+  '0b1',
+  '0o7',
+  '1_0',
+  '1,0',
+  '١',
+  '１',
+  '00',
+  '01',
+  'NaN',
+  'Infinity',
+  '-Infinity',
+  'null',
+  'true',
+  '[]',
+  '[1]',
+  '{}',
+  ' 1',
+  '1 ',
+  '1\0',
+  '1;',
+  '1 OR 1=1',
+  '101',
+  '10001',
+  '2147483648',
+  '9007199254740993',
+  '18446744073709551616',
+  '1'.repeat(400),
+  '1e400',
 ]
 
 /** Ids that are none, as they stand in a path. */
@@ -130,35 +169,29 @@ describe.each(resources)('$name', (resource) => {
     'hostile strings in $field.name come back unchanged or are a 422',
     async ({ field, text }) => {
       const { rows, at } = await oneRow()
-      const bodyWith = (hostile: HostileString) => {
+      let before = await stateOf(rows)
+      for (const hostile of hostileStrings) {
         const value = field.shape.kind === 'array' ? [hostile.text] : hostile.text
-        return { ...besides(rows, field.name), [field.name]: value }
-      }
-      const requests = [['POST'], ['PUT', at], ['PATCH', at]] as const
-      /** With its other fields it is over the limit of a body. */
-      const isTooLarge = (hostile: HostileString, { status }: Answer) =>
-        status === 413 && hostile.text.length > 60_000
-      for (const hostile of hostileStrings.filter((each) => !isRefused(each, text))) {
-        const body = bodyWith(hostile)
-        for (const [method, suffix] of requests) {
+        const body = { ...besides(rows, field.name), [field.name]: value }
+        for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
           const answer = await rows.call(method, suffix, body)
-          if (isTooLarge(hostile, answer)) continue
-          expect(answer.status, `${hostile.name}: ${answer.text}`).toBe(method === 'POST' ? 201 : 200)
-          expect(answer.body[field.name]).toEqual(body[field.name])
-          const { body: read } = await rows.call('GET', `/${answer.body.id}`)
-          expect(read[field.name], hostile.name).toEqual(body[field.name])
+          if (answer.status === 413) {
+            // With its other fields it is over the limit of a body.
+            expect(hostile.text.length).toBeGreaterThan(60_000)
+          } else if (isRefused(hostile, text)) {
+            expectProblem(answer, 422)
+            expect(answer.body.errors[0].path, hostile.name).toMatch(new RegExp(`^${field.name}(\\[0\\])?$`))
+          } else {
+            expect(answer.status, `${hostile.name}: ${answer.text}`).toBe(method === 'POST' ? 201 : 200)
+            expect(answer.body[field.name]).toEqual(value)
+            const { body: read } = await rows.call('GET', `/${answer.body.id}`)
+            expect(read[field.name], hostile.name).toEqual(value)
+          }
         }
+        const after = await stateOf(rows)
+        if (isRefused(hostile, text)) expect(after).toBe(before)
+        before = after
       }
-      const before = await stateOf(rows)
-      for (const hostile of hostileStrings.filter((each) => isRefused(each, text))) {
-        for (const [method, suffix] of requests) {
-          const answer = await rows.call(method, suffix, bodyWith(hostile))
-          if (isTooLarge(hostile, answer)) continue
-          expectProblem(answer, 422)
-          expect(answer.body.errors[0].path, hostile.name).toMatch(new RegExp(`^${field.name}(\\[0\\])?$`))
-        }
-      }
-      expect(await stateOf(rows)).toBe(before)
     },
   )
 
