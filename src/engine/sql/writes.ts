@@ -102,19 +102,19 @@ export function writesOf(resource: Resource) {
 
     /**
      * Asserts, in their order, the checks of a bulk: the placeholder `checks` is a JSON array of {@link Check}. That an id is
-     * free the primary key would say, too, but not of which operation.
+     * free the primary key would say, too, but not of which operation. A resource may have a field `value` itself.
      */
-    assertChecks: compileOwned(sql`INSERT INTO assertion SELECT CASE value ->> 0
-      WHEN 'free' THEN NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = value ->> 1)
-      WHEN 'live' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = value ->> 1)
-      WHEN 'revision' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = value ->> 1 AND ${table.revision} = value ->> 3)
+    assertChecks: compileOwned(sql`INSERT INTO assertion SELECT CASE json_each.value ->> 0
+      WHEN 'free' THEN NOT EXISTS (SELECT 1 FROM ${table} WHERE ${table.user_id} = ${slot(OWNER)} AND ${table.id} = json_each.value ->> 1)
+      WHEN 'live' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = json_each.value ->> 1)
+      WHEN 'revision' THEN EXISTS (SELECT 1 FROM ${table} WHERE ${live} AND ${table.id} = json_each.value ->> 1 AND ${table.revision} = json_each.value ->> 3)
       ${sql.join(
         resource.references.map(
           ({ column, table: target }) =>
-            sql`WHEN ${sql.raw(`'${referenceCheck(column.name)}'`)} THEN ${isOwnLive(target, sql`value ->> 1`)}`,
+            sql`WHEN ${sql.raw(`'${referenceCheck(column.name)}'`)} THEN ${isOwnLive(target, sql`json_each.value ->> 1`)}`,
         ),
         sql` `,
-      )} END, value ->> 2 FROM json_each(${slot('checks')})`),
+      )} END, json_each.value ->> 2 FROM json_each(${slot('checks')})`),
   }
 }
 
