@@ -41,9 +41,9 @@ export function row(
   return element('li', {}, text, ...actions)
 }
 
-/** Says something on the account page, for people and screen readers; nothing clears it. */
+/** Says something on the page that is open over this one, for people and screen readers; nothing clears it. */
 export function tell(text = ''): void {
-  const status = document.querySelector('#account-status')
+  const status = document.querySelector('.sheet[open] .told')
   if (status) status.textContent = text
 }
 
@@ -144,7 +144,7 @@ export async function recently(client: Client, act: () => Promise<unknown>): Pro
 /** Asks who it is, in place of the page; resolves once that is shown. */
 async function logInAgain(client: Client): Promise<void> {
   const { email } = await client.me()
-  const page = document.querySelector('#account-page')
+  const page = document.querySelector('.sheet[open]')
   const password = element('input', { type: 'password', autocomplete: 'current-password', required: true })
   const submit = element('button', { className: 'primary' }, 'Continue')
   const passkey = element('button', { type: 'button', className: 'secondary' }, 'Use a passkey')

@@ -24,7 +24,7 @@ export async function showAccount(client: Client): Promise<void> {
     const heading = element('h1', { id: 'account-heading', tabIndex: -1 }, 'Your account')
     const close = element('button', { className: 'link' }, 'Close')
     close.onclick = () => page.close()
-    const status = element('p', { id: 'account-status', className: 'quiet', role: 'status' })
+    const status = element('p', { id: 'account-status', className: 'told quiet', role: 'status' })
     page.replaceChildren(
       element('header', {}, heading, close),
       status,

@@ -1,11 +1,12 @@
-import { createClient, type LocalCopy } from 'freehold-client'
+import { createClient } from 'freehold-client'
 import { returnToAccount, showAccount } from './account.ts'
 import { endOffer, finishSignIn } from './account-ways.ts'
+import { answerInvitation, showInvited, takeInvitation } from './invitation.ts'
+import { showLists, type Lists } from './lists.ts'
 import { find } from './page.ts'
 import { adoptGuest, hidePanes, showPanes } from './panes.ts'
 import { followLink } from './proof.ts'
 import { signIn } from './sign-in.ts'
-import { showTasks } from './tasks.ts'
 
 const signInView = find('#sign-in', HTMLElement)
 const tasksView = find('#tasks', HTMLElement)
@@ -14,7 +15,7 @@ const guest = find('#guest', HTMLElement)
 const notNow = find('#not-now', HTMLButtonElement)
 
 const client = createClient({ storage: localStorage, onSignedOut: turn })
-let copy: LocalCopy | undefined
+let lists: Lists | undefined
 let shown: 'tasks' | 'sign-in' | undefined
 let turning = Promise.resolve()
 let isAsking = false
@@ -33,19 +34,19 @@ async function show(): Promise<void> {
   shown = next
   signInView.hidden = next !== 'sign-in'
   tasksView.hidden = next !== 'tasks'
+  showInvited(next === 'tasks')
   if (next === 'tasks') {
     endOffer()
     hidePanes()
-    copy = await client.sync()
-    copy.start()
-    showTasks(copy)
     account.textContent = ''
-    copy.subscribe(sayWho)
+    lists = await showLists(client, sayWho)
     await sayWho()
+    answer()
   } else {
     // What waits when a session has ended is sent after the next login.
-    if (copy?.pending.length || isCompleting) copy?.stop()
-    else await copy?.clear()
+    if (lists?.waiting() || isCompleting) lists?.stop()
+    else await lists?.clear()
+    lists = undefined
     notNow.hidden = !isCompleting
     if (!isReturning) void showPanes(enter)
     void signIn(client, isReturning && !isCompleting).then(completed)
@@ -65,7 +66,7 @@ function completed(): void {
 
 /** Says whose tasks these are, once the server can be asked. */
 async function sayWho(): Promise<void> {
-  if (isAsking || account.textContent || copy?.error) return
+  if (isAsking || account.textContent) return
   isAsking = true
   const who = await client.me().catch(() => undefined)
   if (who) {
@@ -76,10 +77,11 @@ async function sayWho(): Promise<void> {
 }
 
 find('#log-out', HTMLButtonElement).onclick = async () => {
-  const waiting = copy?.pending.length
+  const waiting = lists?.waiting()
   if (waiting && !confirm(`The server does not have ${waiting} of your changes yet. Log out and lose them?`))
     return
-  await copy?.clear()
+  await lists?.clear()
+  lists = undefined
   // The tokens are forgotten even if the server cannot be told.
   await client.logout().catch(() => undefined)
   turn()
@@ -91,6 +93,15 @@ find('#complete', HTMLButtonElement).onclick = () => {
 }
 notNow.onclick = completed
 find('#show-account', HTMLButtonElement).onclick = () => showAccount(client)
+
+/** Asks about an invitation whose link was opened, here or in the address of the page that is open. */
+function answer(): void {
+  takeInvitation()
+  showInvited(shown === 'tasks')
+  if (lists) answerInvitation(client, lists)
+}
+addEventListener('hashchange', answer)
+takeInvitation()
 
 // Another tab has logged in or out.
 addEventListener('storage', turn)

@@ -2,6 +2,7 @@ import type { LocalCopy, QueryOf, Row } from 'freehold-client'
 import { element } from './account-parts.ts'
 import { commentsOf } from './comments.ts'
 import { choice } from './conflicts.ts'
+import { VIEWING } from './membership.ts'
 import { copyOf, find, say } from './page.ts'
 
 /** A list on the page, which follows a copy. */
@@ -18,10 +19,19 @@ export interface ListOptions {
   fallback: HTMLElement
   /** Whether a row shows its projects, dates and comments, and can be edited. */
   isWhole: boolean
+  sharing?: Sharing
+}
+
+/** What a list has to know of those who share it. */
+export interface Sharing {
+  /** Whether the user may look only. */
+  isViewing: () => boolean
+  /** What another member is called, if that is known; undefined for the user. */
+  nameOf: (user: string) => string | undefined
 }
 
 /** Shows the tasks of a copy in a list; the caller says when to look again. */
-export function listOf(copy: LocalCopy, { list, fallback, isWhole }: ListOptions): ListView {
+export function listOf(copy: LocalCopy, { list, fallback, isWhole, sharing }: ListOptions): ListView {
   const items = new Map<string, Element>()
   let query: QueryOf<'tasks'> = {}
   list.replaceChildren()
@@ -37,9 +47,9 @@ export function listOf(copy: LocalCopy, { list, fallback, isWhole }: ListOptions
       items.delete(id)
     }
     for (const [at, task] of tasks.entries()) {
-      const item = items.get(task.id) ?? newItem(copy, task.id, isWhole)
+      const item = items.get(task.id) ?? newItem(copy, task.id, isWhole, sharing)
       items.set(task.id, item)
-      fill(copy, item, task, isWhole)
+      fill(copy, item, task, isWhole, sharing)
       if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null)
     }
   }
@@ -54,16 +64,23 @@ export function listOf(copy: LocalCopy, { list, fallback, isWhole }: ListOptions
 }
 
 /** Puts a task as it is now into its item. */
-function fill(copy: LocalCopy, item: Element, task: Row<'tasks'>, isWhole: boolean): void {
+function fill(copy: LocalCopy, item: Element, task: Row<'tasks'>, isWhole: boolean, sharing?: Sharing): void {
   const { id, title, completed } = task
   const isWaiting = copy.waiting('tasks', id).length > 0
-  find('label input', HTMLInputElement, item).checked = completed
+  const box = find('label input', HTMLInputElement, item)
+  box.checked = completed
+  box.ariaDisabled = sharing?.isViewing() ? 'true' : null
   find('label span', HTMLElement, item).textContent = title
   item.classList.toggle('waiting', isWaiting)
   for (const button of item.querySelectorAll<HTMLElement>('[data-do]')) {
     button.ariaLabel = `${button.dataset.do} “${title}”`
   }
-  const facts = [...(isWhole ? factsOf(copy, task) : []), ...(isWaiting ? [mark('waits', 'waiting')] : [])]
+  const by = sharing?.nameOf(task.updated_by)
+  const facts = [
+    ...(isWhole ? factsOf(copy, task) : []),
+    ...(by ? [mark('by', `by ${by}`)] : []),
+    ...(isWaiting ? [mark('waits', 'waiting')] : []),
+  ]
   find('.facts', HTMLElement, item).replaceChildren(...facts)
   if (!isWhole) return
   const count = copy.rows('comments', { task_id: id }).length
@@ -105,9 +122,14 @@ function dayOf(date: string): string {
   })
 }
 
-function newItem(copy: LocalCopy, id: string, isWhole: boolean): Element {
+function newItem(copy: LocalCopy, id: string, isWhole: boolean, sharing?: Sharing): Element {
   const item = copyOf('#task', HTMLLIElement)
   const box = find('label input', HTMLInputElement, item)
+  box.onclick = (event) => {
+    if (!sharing?.isViewing()) return
+    event.preventDefault()
+    say(VIEWING)
+  }
   box.onchange = () => copy.update('tasks', id, { completed: box.checked })
   if (!isWhole) {
     for (const part of item.querySelectorAll('[data-do=Edit], [data-do=Delete], .talk, form')) part.remove()

@@ -41,6 +41,7 @@ export async function showPanes(enter: () => unknown): Promise<void> {
   if (!view.hidden) return
   view.hidden = false
   place.ariaBusy = 'true'
+  keep.disabled = true
   const opened: Device[] = []
   try {
     const first = newClient()
@@ -59,6 +60,7 @@ export async function showPanes(enter: () => unknown): Promise<void> {
   devices = opened
   place.replaceChildren(...devices.map((device, at) => paneOf(device, at ? 'Phone' : 'Laptop')))
   keep.onclick = enter
+  keep.disabled = false
 }
 
 /** Takes the panes away, and their devices off the net. */

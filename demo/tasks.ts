@@ -1,9 +1,10 @@
 import { OfflineError, StorageError, type LocalCopy, type QueryOf } from 'freehold-client'
 import { showConflicts } from './conflicts.ts'
-import { listOf } from './list.ts'
+import { listOf, type Sharing } from './list.ts'
 import { find } from './page.ts'
 
 const view = find('#tasks', HTMLElement)
+const heading = find('#tasks-heading', HTMLElement)
 const list = find('#list', HTMLElement)
 const add = find('#add', HTMLFormElement)
 const title = find('input', HTMLInputElement, add)
@@ -15,9 +16,16 @@ const empty = find('.empty', HTMLElement, view)
 const NEW_PROJECT = 'new'
 let settling: ReturnType<typeof setTimeout>
 
-/** Shows the tasks of a copy, and follows it. */
-export function showTasks(copy: LocalCopy): void {
-  const rows = listOf(copy, { list, fallback: find('#tasks-heading', HTMLElement), isWhole: true })
+/** The tasks of a copy as they are shown. */
+export interface TasksView {
+  show(): void
+  /** Follows the copy no longer. */
+  leave(): void
+}
+
+/** Shows the tasks of a copy, and follows it; those of a team as `sharing` says. */
+export function showTasks(copy: LocalCopy, sharing: Sharing): TasksView {
+  const rows = listOf(copy, { list, fallback: heading, isWhole: true, sharing })
 
   add.onsubmit = (event) => {
     event.preventDefault()
@@ -49,15 +57,17 @@ export function showTasks(copy: LocalCopy): void {
   }
 
   function show(): void {
-    showProjects(copy)
+    showProjects(copy, !sharing.isViewing())
     filter()
     showConflicts(copy)
     showStatus(copy)
   }
   filters.reset()
-  copy.subscribe(show)
+  const leave = copy.subscribe(show)
   show()
-  title.focus()
+  if (sharing.isViewing()) heading.focus()
+  else title.focus()
+  return { show, leave }
 }
 
 /** The project that is chosen. */
@@ -67,19 +77,19 @@ function projectNow(): string | undefined {
 
 async function newProject(copy: LocalCopy, name: string): Promise<string> {
   const id = await copy.create('projects', { name })
-  showProjects(copy)
+  showProjects(copy, true)
   return id
 }
 
-/** Offers the projects there are; what is chosen stays so. */
-function showProjects(copy: LocalCopy): void {
+/** Offers the projects there are, and a new one to whom may make it; what is chosen stays so. */
+function showProjects(copy: LocalCopy, mayAdd: boolean): void {
   const chosen = project.value
   const projects = copy.rows('projects', { archived: false, sort: 'name' })
   const options = projects.map(({ id, name }) => new Option(name, id))
   project.replaceChildren(
     new Option('Every project', ''),
     ...options,
-    new Option('New project…', NEW_PROJECT),
+    ...(mayAdd ? [new Option('New project…', NEW_PROJECT)] : []),
   )
   project.value = projects.some(({ id }) => id === chosen) || chosen === NEW_PROJECT ? chosen : ''
 }
