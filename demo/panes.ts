@@ -59,7 +59,13 @@ export async function showPanes(enter: () => unknown): Promise<void> {
   if (view.hidden) return stop(opened)
   devices = opened
   place.replaceChildren(...devices.map((device, at) => paneOf(device, at ? 'Phone' : 'Laptop')))
-  keep.onclick = enter
+  keep.onclick = async () => {
+    keep.disabled = true
+    // What was just added goes along, if the server can be reached.
+    await Promise.allSettled(devices.map(({ copy }) => copy.sync()))
+    stop(devices)
+    enter()
+  }
   keep.disabled = false
 }
 
