@@ -31,11 +31,13 @@ export function teamPaths(): Json {
       post: operation('createTeam', 'Make a team', {
         description:
           'The caller is its first owner. Everything under `/api/{user_id}` works with the id of a team in that place: whose ' +
-          'role allows it reads (`viewer`) or writes (`editor`) the rows of the team.',
+          'role allows it reads (`viewer`) or writes (`editor`) the rows of the team. With an `Idempotency-Key` it is safe to ' +
+          'send again.',
+        parameters: [ref('parameters', 'Idempotency-Key')],
         requestBody: taking('TeamBody'),
         responses: {
-          ...answer(201, 'Team', 'The new team.', ['Location', 'ETag']),
-          ...problems(...BODY, 409, ...ANYWHERE),
+          ...answer(201, 'Team', 'The new team.', ['Location', 'ETag', 'Idempotent-Replayed']),
+          ...problems(...BODY, 409, 410, ...ANYWHERE),
         },
       }),
     },

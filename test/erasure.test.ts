@@ -110,6 +110,32 @@ describe('erasing an account', () => {
     expect(await mentions(other.id)).toEqual(others)
   })
 
+  test('is heard of by every copy of the teams it was in, in the order of the rows', async () => {
+    const { id, owner, member } = await newTeam()
+    const [gone, other] = [await member('editor'), await member('editor')]
+    const make = async (user: typeof gone, title: string) =>
+      (await user.request('POST', `/api/${id}/tasks`, { title })).body
+    const rows = [await make(gone, 'One'), await make(other, 'Two'), await make(gone, 'Three')]
+    await owner.request('PATCH', `/api/${id}/tasks/${rows[2].id}`, { title: 'Three, by two' })
+    await gone.request('DELETE', `/api/${id}/tasks/${rows[0].id}`)
+    const { body: before } = await other.request('GET', `/api/${id}/changes`)
+    expect((await gone.request('DELETE', '/api/me')).status).toBe(204)
+    const { body: after } = await other.request('GET', `/api/${id}/changes?cursor=${before.cursor}`)
+    expect(after.changes.map((change: Json) => [change.id, change.deleted])).toEqual([
+      [rows[2].id, false],
+      [rows[0].id, true],
+    ])
+    const { data } = after.changes[0]
+    expect([data.created_by, data.updated_by, data.revision]).toEqual([
+      id,
+      owner.id,
+      after.changes[0].revision,
+    ])
+    expect(JSON.stringify(after)).not.toContain(gone.id)
+    const next = await make(other, 'Four')
+    expect(next.revision).toBeGreaterThan(after.changes[1].revision)
+  })
+
   test('waits for the only owner of a team with others in it to hand that over', async () => {
     const { id, owner, member, call } = await newTeam()
     const other = await member('editor')

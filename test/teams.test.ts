@@ -56,6 +56,27 @@ describe('a team', () => {
     expect((await owner.request('GET', '/api/teams')).body.teams).toEqual([])
   })
 
+  test('is made once under an Idempotency-Key, for its maker alone', async () => {
+    const [ada, bob] = [await newUser(), await newUser()]
+    const make = (user: typeof ada, name = 'Once', key = 'a-key') =>
+      user.request('POST', '/api/teams', { name }, { 'Idempotency-Key': key })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => make(ada)))
+    for (const { status } of answers) expect(status).toBe(201)
+    const replayed = answers.filter(({ headers }) => headers.get('Idempotent-Replayed') === 'true')
+    expect([new Set(answers.map(({ body }) => body.id)).size, replayed.length]).toEqual([1, 19])
+    const { id } = answers[0]?.body
+    expect(replayed[0]?.headers.get('Location')).toBe(`/api/teams/${id}`)
+    expect((await ada.request('GET', '/api/teams')).body.teams).toEqual([replayed[0]?.body])
+    expect(problemOf(await make(ada, 'Twice'))).toEqual([422, 'key_reused'])
+    expect(problemOf(await make(ada, 'Once', 'not visible'))).toEqual([400, 'malformed_key'])
+    expect((await make(bob)).body.id).not.toBe(id)
+    // It is as it is now, to who is in it.
+    await ada.request('PATCH', `/api/teams/${id}`, { name: 'Renamed' })
+    expect((await make(ada)).body).toMatchObject({ id, name: 'Renamed', role: 'owner' })
+    await ada.request('DELETE', `/api/teams/${id}`)
+    expect(problemOf(await make(ada))).toEqual([410, 'row_gone'])
+  })
+
   test('is listed newest first, page by page', async () => {
     const owner = await newUser()
     const ids: string[] = []

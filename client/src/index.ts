@@ -203,8 +203,8 @@ export function createClient({
     const offer = (name: string, value: string | undefined) => {
       if (value && !headers.has(name)) headers.set(name, value)
     }
-    // The API keeps no key of what is about teams, so without one that is not sent again.
-    const keeps = !/\/api\/(teams|invitations)\b/.test(request.url)
+    // The API keeps no key of an invitation, so without one that is not sent again.
+    const keeps = !/\/api\/(teams\/|invitations\b)/.test(request.url)
     if (method === 'POST' && keeps) offer('Idempotency-Key', crypto.randomUUID())
     offer('If-Match', seen.ifMatch(request))
     offer('x-d1-bookmark', bookmark)

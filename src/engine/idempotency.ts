@@ -47,7 +47,8 @@ export const outcomes = z.lazy(() => z.array(z.strictObject({ status: z.int(), i
 /** One thing of {@link outcomes}. */
 export type Outcome = z.output<typeof outcomes>[number]
 
-const isTheKey = sql`${idempotencyKeys.user_id} = ${slot(OWNER)} AND ${idempotencyKeys.route} = ${slot('route')}
+/** The key of the placeholders `route` and `key`. */
+export const isTheKey = sql`${idempotencyKeys.user_id} = ${slot(OWNER)} AND ${idempotencyKeys.route} = ${slot('route')}
   AND ${idempotencyKeys.key} = ${slot('key')}`
 const forgottenAt = sql`strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ${sql.raw(`'-${KEY_HOURS} hours'`)})`
 const isRemembered = sql`${idempotencyKeys.created_at} > ${forgottenAt}`
@@ -56,17 +57,27 @@ const theKey = sql`SELECT 1 FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRe
 const insertKey = sql`INSERT OR REPLACE INTO ${idempotencyKeys} (user_id, route, key, fingerprint, outcome, created_at)`
 const keyValues = sql`${slot(OWNER)}, ${slot('route')}, ${slot('key')}, ${slot('fingerprint')}, ${slot('outcome')}, ${NOW}`
 
+/** The statements of an Idempotency-Key, whatever is written under it. */
+export const anyKey = {
+  /** Asserts that the key has not been used. */
+  unused: compileOwned(assertion(sql`NOT EXISTS (${theKey})`)),
+
+  /** Remembers the key, in the batch of the work done under it: both are stored or neither is. */
+  remember: compileOwned(sql`${insertKey} VALUES (${keyValues})`),
+
+  /** What is remembered of the key. */
+  recall: compileOwned(
+    sql`SELECT fingerprint, outcome FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`,
+  ),
+}
+
 /** The statements of the Idempotency-Keys under which a resource's rows are written. */
 export function keysOf(resource: Resource) {
   const { table } = resource
   const { live, restorable, matches, columns } = scopeOf(resource)
   const kept = keptByShape()
   return {
-    /** Asserts that the key has not been used. */
-    unused: compileOwned(assertion(sql`NOT EXISTS (${theKey})`)),
-
-    /** Remembers the key, in the batch of the work done under it: both are stored or neither is. */
-    remember: compileOwned(sql`${insertKey} VALUES (${keyValues})`),
+    ...anyKey,
 
     /** Remembers the key if a restore of the row with the placeholder `id` is going to succeed. */
     rememberRestore({ match }: WriteOptions): Statement {
@@ -76,11 +87,6 @@ export function keysOf(resource: Resource) {
           WHERE EXISTS (SELECT 1 FROM ${table} WHERE ${restorable} AND ${table.id} = ${slot('id')}${matched})`
       })
     },
-
-    /** What is remembered of the key. */
-    recall: compileOwned(
-      sql`SELECT fingerprint, outcome FROM ${idempotencyKeys} WHERE ${isTheKey} AND ${isRemembered}`,
-    ),
 
     /** The rows, as they are now, that the key's request wrote: those in the trash or purged since are missing. */
     recallRows: compileOwned(sql`SELECT ${columns} FROM ${table} WHERE ${live} AND ${table.id} IN (

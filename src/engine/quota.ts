@@ -94,15 +94,24 @@ export async function withinQuota<Result>(
   const values = { ...owner, quota, near: Math.ceil(quota * (1 - NEAR)) + rows }
   const recount = [forget, count].map((statement) => bind(statement, values))
   const isCounted = Math.random() < (rows * COUNTS * 20) / quota
-  for (let before = isCounted ? [...recount, spend] : [spend]; ; before = [spend]) {
+  return attempt(isCounted ? [...recount, spend] : [spend])
+
+  /** Does the work and, where it goes too far by an old count, once more after a new one. */
+  async function attempt(before: readonly BoundStatement[]): Promise<Result> {
     try {
       return await work(before)
     } catch (error) {
       if (!(error instanceof Problem && error.type === 'quota_exceeded')) throw error
     }
-    const [, , [known] = []] = await database.batch([...recount, bind(left, values)], { repeatable: true })
-    const room = known ? Number(known.remaining) : rows
+    const room = await countedRoom()
     if (room < rows) throw new Problem('quota_exceeded', indexed(operations[room]))
+    return attempt([spend])
+  }
+
+  /** How many more rows there is room for, by a new count; no fewer than are to be added where the quota is not near. */
+  async function countedRoom(): Promise<number> {
+    const [, , [known] = []] = await database.batch([...recount, bind(left, values)], { repeatable: true })
+    return known ? Number(known.remaining) : rows
   }
 }
 

@@ -1,11 +1,10 @@
 import type { Hono, MiddlewareHandler } from 'hono'
-import { v7 as uuidv7 } from 'uuid'
 import { authenticate } from '../auth/authenticate.ts'
 import { requireRecentLogin } from '../auth/recent-login.ts'
 import type { App } from '../context.ts'
-import { raise } from '../d1/assertion.ts'
-import { bind, OWNER } from '../d1/statement.ts'
+import { OWNER } from '../d1/statement.ts'
 import { ifMatch } from '../engine/conditional.ts'
+import { idempotencyKey } from '../engine/idempotency-key.ts'
 import { pageQuery } from '../engine/page.ts'
 import { answer } from '../engine/routes.ts'
 import { staleRevision } from '../engine/store.ts'
@@ -18,16 +17,9 @@ import { noting, teamActivityOf, teamActivityStatement } from './activity.ts'
 import { teamBody } from './bodies.ts'
 import { addInvitations } from './invitation-routes.ts'
 import { addMembers } from './member-routes.ts'
+import { makeTeam } from './make.ts'
 import { ask, found, listed, requireRole } from './request.ts'
-import {
-  firstOwnerStatement,
-  newTeamStatement,
-  renameStatement,
-  roomForTeamAssertion,
-  teamOf,
-  teamsStatement,
-  teamStatement,
-} from './teams.ts'
+import { renameStatement, teamOf, teamsStatement, teamStatement } from './teams.ts'
 
 /** `/api/teams`: teams, who is in them, who is invited, and what happened. `erase` deletes the team and all it owns. */
 export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
@@ -35,14 +27,11 @@ export function teamsFor(erase: MiddlewareHandler<App>): Hono<App> {
 
   routes.post('/', authenticate, limitUser, bookmark, validJson(teamBody), async (c) => {
     const { userId: caller } = c.get('identity')
-    const values = { [OWNER]: `team-${uuidv7()}`, caller, ...c.req.valid('json') }
-    const room = bind(roomForTeamAssertion, { [OWNER]: caller, problem: raise('too_many_teams') })
-    const made = [newTeamStatement, firstOwnerStatement, noting.created]
-    const [, [team] = []] = await c
-      .get('database')
-      .batch([room, ...made.map((statement) => bind(statement, values))])
-    c.header('Location', `${new URL(c.req.url).pathname.replace(/\/$/, '')}/${values[OWNER]}`)
-    return answer(c, found(team), 201)
+    const key = await idempotencyKey(c, ['create', 'teams'])
+    const { team, replayed } = await makeTeam(c.get('database'), caller, c.req.valid('json').name, key)
+    if (replayed) c.header('Idempotent-Replayed', 'true')
+    c.header('Location', `${new URL(c.req.url).pathname.replace(/\/$/, '')}/${String(team.id)}`)
+    return answer(c, team, 201)
   })
 
   routes.get('/', authenticate, limitUser, bookmark, validQuery(pageQuery), (c) =>

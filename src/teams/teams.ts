@@ -6,6 +6,7 @@ import { assertion } from '../d1/assertion.ts'
 import { NOW, NOW_MS } from '../d1/clock.ts'
 import type { Row } from '../d1/database.ts'
 import { compileOwned, OWNER, slot } from '../d1/statement.ts'
+import { idempotencyKeys, isTheKey } from '../engine/idempotency.ts'
 import { teams } from './schema.ts'
 
 /** What a member sees of a team. */
@@ -46,6 +47,13 @@ export const firstOwnerStatement = compileOwned(
 export const teamStatement = compileOwned(
   sql`SELECT id, name, ${role}, created_at, revision FROM ${teams} WHERE id = ${slot(OWNER)}`,
 )
+
+/** The team that the owner, a user, made under an Idempotency-Key, as long as they are in it. */
+export const recalledTeamStatement =
+  compileOwned(sql`SELECT ${teams.id}, ${teams.name}, ${teamMembers.role}, ${teams.created_at}, ${teams.revision}
+    FROM ${idempotencyKeys} JOIN ${teams} ON ${teams.id} = json_extract(${idempotencyKeys.outcome}, '$[0].id')
+    JOIN ${teamMembers} ON ${teamMembers.team_id} = ${teams.id} AND ${teamMembers.user_id} = ${slot(OWNER)} AND ${RANK} > 0
+    WHERE ${isTheKey}`)
 
 /** The teams that the owner, a user, is in, newest first, from after the placeholder `after`; one more than a page. */
 export const teamsStatement =

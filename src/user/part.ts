@@ -1,7 +1,8 @@
 import { sql, type Placeholder, type SQL } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { activity, teamMembers } from '../auth/schema.ts'
-import { compileOwned, OWNER, slot, type Statement } from '../d1/statement.ts'
+import { NOW_MS } from '../d1/clock.ts'
+import { compileOwned, list, OWNER, slot, type Statement } from '../d1/statement.ts'
 import { idempotencyKeys } from '../engine/idempotency.ts'
 import type { Resource } from '../engine/resource.ts'
 import { teamInvitations, teams } from '../teams/schema.ts'
@@ -51,7 +52,7 @@ export function partingStatements(
 /** Takes a user out of the rows of teams. */
 function forgetting(resources: readonly Resource[], teamIds: SQL, user: Placeholder): SQL[] {
   return [
-    ...resources.map(({ table }) => forget(table, ['created_by', 'updated_by'], teamIds, user)),
+    ...resources.map(({ table }) => forgetIn(table, teamIds, user)),
     sql`DELETE FROM ${idempotencyKeys} WHERE user_id IN (${teamIds}) AND instr(route, ${user} || ' ') = 1`,
   ]
 }
@@ -61,11 +62,31 @@ export function forgetMemberStatements(resources: readonly Resource[]): Statemen
   return forgetting(resources, sql`${slot(OWNER)}`, slot('member')).map(compileOwned)
 }
 
-/** Clears the columns that name a user in rows of teams. A row that says nobody was written by its team. */
+/** Clears the columns that name a user in what is noted of teams. */
 function forget(table: SQLiteTable, columns: readonly string[], teamIds: SQL, user: Placeholder): SQL {
+  const { cleared, isNamed } = naming(columns, user)
+  return sql`UPDATE ${table} SET ${cleared} WHERE user_id IN (${teamIds}) AND ${isNamed}`
+}
+
+/**
+ * Clears the columns that name a user in rows of teams, which get new revisions, in the order of the old ones: so every
+ * copy hears of it. A row that says nobody was written by its team.
+ */
+function forgetIn(table: SQLiteTable, teamIds: SQL, user: Placeholder): SQL {
+  const { cleared, isNamed } = naming(['created_by', 'updated_by'], user)
+  const newest = sql`(SELECT revision FROM ${table} AS newest WHERE newest.user_id = old.user_id ORDER BY revision DESC LIMIT 1)`
+  return sql`UPDATE ${table} SET ${cleared}, revision = anew.revision FROM (
+    SELECT user_id AS team, id AS row_id, max(${newest}, ${NOW_MS})
+      + row_number() OVER (PARTITION BY user_id ORDER BY revision) AS revision
+    FROM ${table} AS old WHERE user_id IN (${teamIds}) AND ${isNamed}) AS anew
+    WHERE user_id = anew.team AND id = anew.row_id`
+}
+
+/** What clears the columns that name a user, and the condition that one does. */
+function naming(columns: readonly string[], user: Placeholder) {
   const names = columns.map((name) => sql.identifier(name))
-  return sql`UPDATE ${table} SET ${sql.join(
-    names.map((name) => sql`${name} = nullif(${name}, ${user})`),
-    sql`, `,
-  )} WHERE user_id IN (${teamIds}) AND ${user} IN (${sql.join(names, sql`, `)})`
+  return {
+    cleared: list(names.map((name) => sql`${name} = nullif(${name}, ${user})`)),
+    isNamed: sql`${user} IN (${list(names.map((name) => sql`${name}`))})`,
+  }
 }

@@ -43,7 +43,19 @@ test('a team is made, shared by an invitation, and its rows are those of owner(i
 })
 
 test('what cannot be known to have been done is not done again', async () => {
-  const { client } = await newcomer(({ method }) => (method === 'POST' ? 'lost answer' : undefined))
-  await expect(client.teams.create('Once')).rejects.toMatchObject({ name: 'OfflineError' })
-  expect((await client.teams.list()).count).toBe(1)
+  const { client } = await newcomer(({ method, url }) =>
+    method === 'POST' && url.endsWith('/invitations') ? 'lost answer' : undefined,
+  )
+  const { id } = await client.teams.create('Garden')
+  await expect(client.teams.invite(id, { role: 'viewer' })).rejects.toMatchObject({ name: 'OfflineError' })
+  expect((await client.teams.invitations(id)).count).toBe(1)
+})
+
+test('a team is made once, however often its answer is lost', async () => {
+  let lost = 2
+  const { client } = await newcomer(({ method }) =>
+    method === 'POST' && lost-- > 0 ? 'lost answer' : undefined,
+  )
+  const { id } = await client.teams.create('Once')
+  expect((await client.teams.list()).teams.map((team) => team.id)).toEqual([id])
 })
