@@ -61,9 +61,12 @@ export async function showLists(client: Client, changed: () => unknown): Promise
       for (const copy of copies.values()) copy.stop()
     },
     async clear() {
-      leave?.()
+      // The list on the page follows, so that nothing of it is left there either.
       for (const { id } of teams) await drop(id)
       await own.clear()
+      leave?.()
+      place.replaceChildren()
+      heading.textContent = 'Tasks'
       localStorage.removeItem(kept)
       sessionStorage.removeItem(kept)
     },

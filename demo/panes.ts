@@ -60,7 +60,7 @@ export async function showPanes(enter: () => unknown): Promise<void> {
   devices = opened
   place.replaceChildren(...devices.map((device, at) => paneOf(device, at ? 'Phone' : 'Laptop')))
   keep.onclick = async () => {
-    keep.disabled = true
+    view.hidden = true
     // What was just added goes along, if the server can be reached.
     await Promise.allSettled(devices.map(({ copy }) => copy.sync()))
     stop(devices)
