@@ -142,7 +142,7 @@ export interface Client extends Accounts, OwnerClient {
   erase(): Promise<void>
   /** The caller's teams. */
   teams: Teams
-  /** The rows of another owner: a team, by its id, or for an admin a user. */
+  /** The rows of another owner: a team, by its id, or for an admin a user. The same object for the same id. */
   owner(id: string): OwnerClient
 }
 
@@ -168,6 +168,7 @@ export function createClient({
   const clock = newClock()
   const retrying = { fetch, retries, backoff, timeout, clock }
   const connections = new Set<Live>()
+  const owners = new Map<string, OwnerClient>()
   let bookmark = ''
 
   const own = accounts(callAuth, origin, `freehold:${origin}`, storage, cookies, onSignedOut)
@@ -354,7 +355,9 @@ export function createClient({
     teams: teams(callTeams),
     owner(id) {
       const { call: _, ...rowsOfOwner } = rowsOf(id)
-      return rowsOfOwner
+      const known = owners.get(id) ?? rowsOfOwner
+      owners.set(id, known)
+      return known
     },
   }
 }

@@ -9,10 +9,10 @@ import { newFrontend } from './frontend.ts'
 const chromium = useBrowser()
 const readme = readFileSync(join(import.meta.dirname, '..', '..', 'client', 'README.md'), 'utf8')
 
-/** An example of the client's README, of what follows a heading. */
-function exampleOf(heading: string, language: string): string {
-  const section = readme.split(`\n## ${heading}\n`)[1] ?? ''
-  const [, code] = new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 's').exec(section) ?? []
+/** An example of the client's README, by default the first, of what follows a heading. */
+function exampleOf(heading: string, language: string, at = 0): string {
+  const section = (readme.split(`\n## ${heading}\n`)[1] ?? '').split('\n## ')[0] ?? ''
+  const code = [...section.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))][at]?.[1]
   if (!code) throw new Error(`README has no example of ${heading}`)
   return code
 }
@@ -29,14 +29,19 @@ beforeAll(async () => {
   app = await newFrontend(
     {
       'index.html':
-        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/main.tsx"></script>',
-      'tasks.tsx': `${react.replace(given, options)}\nexport { copy }`,
+        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><div id="shared"></div><script type="module" src="/main.tsx"></script>',
+      'tasks.tsx': `${react.replace(given, options)}\n${exampleOf('React', 'tsx', 1)}\nexport { client, copy }`,
+      'shared.tsx': `
+        import { createRoot } from 'react-dom/client'
+        import { SharedList } from './tasks.tsx'
+        const root = createRoot(document.querySelector('#shared'))
+        export const show = (team) => root.render(team && <SharedList team={team} />)`,
       'joined.ts': `import { copy } from './tasks.tsx'\n${exampleOf('TanStack DB', 'ts')}\nexport { tasks, projects, withProjects }`,
       'main.tsx': `
         import { createRoot } from 'react-dom/client'
-        import { copy, Tasks } from './tasks.tsx'
+        import { client, copy, Tasks } from './tasks.tsx'
         createRoot(document.querySelector('#root')).render(<Tasks />)
-        Object.assign(globalThis, { copy, join: () => import('./joined.ts') })`,
+        Object.assign(globalThis, { client, copy, join: () => import('./joined.ts'), share: () => import('./shared.tsx') })`,
     },
     ['react', 'react-dom', '@tanstack/db'],
   )
@@ -70,6 +75,32 @@ test('README’s component shows the rows of the copy and follows them', async (
   expect(await (await api('GET', '/tasks?completed=true')).json()).toMatchObject({
     tasks: [{ title: 'Buy bread' }],
   })
+  expect(faults).toEqual([])
+  await close()
+})
+
+test('README’s shared list opens the copy of a team when it is shown, follows it, and stops it when it is gone', async () => {
+  const { page, faults, close } = await open()
+  const team = await page.evaluate<string>(`client.teams.create('Garden').then(({ id }) => id)`)
+  await page.evaluate(`share().then(({ show }) => { globalThis.show = show; show('${team}') })`)
+  const heading = page.locator('#shared h2')
+  await heading.getByText('0 shared').waitFor()
+  const added = { title: 'Elsewhere' }
+  await page.evaluate(`client.owner('${team}').post('/tasks', { body: ${JSON.stringify(added)} })`)
+  await heading.getByText('1 shared').waitFor()
+  await page.getByRole('button', { name: 'Add' }).click()
+  await heading.getByText('2 shared').waitFor()
+  const titles = () =>
+    page.evaluate(
+      `client.owner('${team}').get('/tasks').then(({ tasks }) => tasks.map(({ title }) => title))`,
+    )
+  await expect.poll(titles).toEqual(['Turn the compost', 'Elsewhere'])
+  // The user's own rows are another owner's.
+  expect(await page.evaluate(`copy.rows('tasks').some(({ title }) => title === 'Elsewhere')`)).toBe(false)
+  await page.evaluate('show(null)')
+  await heading.waitFor({ state: 'detached' })
+  await page.evaluate(`show('${team}')`)
+  await heading.getByText('2 shared').waitFor()
   expect(faults).toEqual([])
   await close()
 })
