@@ -64,7 +64,7 @@ describe('a team', () => {
     for (const { status } of answers) expect(status).toBe(201)
     const replayed = answers.filter(({ headers }) => headers.get('Idempotent-Replayed') === 'true')
     expect([new Set(answers.map(({ body }) => body.id)).size, replayed.length]).toEqual([1, 19])
-    const { id } = answers[0]?.body
+    const id = answers[0]?.body.id
     expect(replayed[0]?.headers.get('Location')).toBe(`/api/teams/${id}`)
     expect((await ada.request('GET', '/api/teams')).body.teams).toEqual([replayed[0]?.body])
     expect(problemOf(await make(ada, 'Twice'))).toEqual([422, 'key_reused'])
