@@ -83,7 +83,7 @@ function applied({ table: name, column, to }: Rename, tables: Tables, after: Tab
       if (each.generated) each.generated.as = inExpression(each.generated.as, column, to)
     }
     for (const index of [...Object.values(table.indexes), ...Object.values(table.compositePrimaryKeys)]) {
-      index.columns = index.columns.map((each) => (each === column ? to : each))
+      index.columns = index.columns.map((each) => inExpression(each, column, to))
     }
   }
   for (const each of Object.values(tables)) refer(each, { table: name, column, to })
@@ -157,8 +157,29 @@ function nameOf(before: Tables, after: Tables, renames: readonly Rename[]): stri
   return [first, ...(others.length ? ['and_more'] : second ? ['and', second] : [])].join('_').slice(0, 60)
 }
 
+/** What the indexes of a table have besides its columns: drizzle-kit would quote it as a name. */
+function expressions({ columns, indexes }: Table) {
+  return Object.values(indexes).map(({ name, columns: parts }) => {
+    const others = parts.filter((part) => !Object.hasOwn(columns, part))
+    return [
+      name,
+      { columns: Object.fromEntries(others.map((part) => [part, { isExpression: true }])) },
+    ] as const
+  })
+}
+
 function snapshot(tables: Tables) {
   const none = { schemas: {}, tables: {}, columns: {} }
   const ids = { id: 'after', prevId: 'before' }
-  return { version: '6', dialect: 'sqlite', ...ids, tables, views: {}, enums: {}, _meta: none } as const
+  const internal = { indexes: Object.fromEntries(Object.values(tables).flatMap(expressions)) }
+  return {
+    version: '6',
+    dialect: 'sqlite',
+    ...ids,
+    tables,
+    views: {},
+    enums: {},
+    _meta: none,
+    internal,
+  } as const
 }

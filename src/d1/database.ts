@@ -145,7 +145,7 @@ function withinDeadline<Result>(work: Promise<Result>): Promise<Result> {
 const faults: readonly [pattern: RegExp, problem: ProblemType][] = [
   [/UNIQUE constraint failed: (\w+)\.user_id, \1\.id\b/, 'id_taken'],
   [/CHECK constraint failed: quota_exceeded/, 'quota_exceeded'],
-  [/no such (table|column)|has no column named/, 'misconfigured'],
+  [/no such (table|column|index)|has no column named/, 'misconfigured'],
   [/overloaded|too many requests queued/i, 'database_unavailable'],
   [/network connection lost|reset|transient|starting up d1/i, 'database_unavailable'],
   [/timed? ?out/i, 'database_timeout'],

@@ -41,15 +41,17 @@ function ownedColumns() {
  * `created_by`, `updated_by` and `deleted_at` come with it, keyed by (user_id, id) so that one owner's rows lie together and
  * no key reaches another's.
  * `npm run migrate:new` makes it STRICT and WITHOUT ROWID. Each column in `index` costs a row on every write that sets it,
- * as much as reading 1,000: it pays only where users with very many rows filter by it.
+ * as much as reading 1,000: it pays only where users with very many rows filter by it. So does each in `sorted`, with which a
+ * page sorted by that column costs its own rows, at any depth and in both directions.
  */
 export function ownedTable<Name extends string, Columns extends Record<string, SQLiteColumnBuilderBase>>(
   name: Name,
   columns: Columns,
-  { index: indexed = [] }: { index?: readonly (keyof Columns & string)[] } = {},
+  { index: indexed = [], sorted = [] }: Indexes<keyof Columns & string> = {},
 ): TableOf<Name, Columns> {
   const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
   const all = { id: rowId, user_id, ...columns, ...bookkeeping }
+  const [above] = Object.keys(columns).filter((column) => targets.get(columns[column] ?? {})?.parent)
   const owned = sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
     primaryKey({ columns: [table.user_id, table.id] }),
     uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
@@ -60,6 +62,13 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
     ...indexed.flatMap((column) => {
       const own = table[column]
       return own ? [index(columnIndex(name, column)).on(table.user_id, own)] : []
+    }),
+    ...sorted.flatMap((column) => {
+      const own = table[column]
+      // A child's lists are each under one parent.
+      const under = above === undefined ? undefined : table[above]
+      const key = under ? [under] : []
+      return own ? [index(sortIndex(name, column)).on(table.user_id, ...key, sortKey(own))] : []
     }),
     ...Object.entries(columns).flatMap(([column, builder]) => {
       const target = targets.get(builder)
@@ -78,6 +87,12 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
   return owned
 }
 
+/** The columns of a table that have an index, for filters and for lists in their order. */
+interface Indexes<Own extends string> {
+  index?: readonly Own[]
+  sorted?: readonly (Own | 'created_at' | 'updated_at')[]
+}
+
 /** The columns that say who did it. */
 export const ACTORS: ReadonlySet<string> = new Set(['created_by', 'updated_by'])
 
@@ -89,6 +104,28 @@ export function parentIndex(table: string, column: string): string {
 /** The index that keeps a user's rows with one value of a column together, by id. */
 function columnIndex(table: string, column: string): string {
   return `${table}_by_${column}`
+}
+
+/** The index that keeps a user's rows, or the children of one parent, in the order of {@link sortKey}. */
+function sortIndex(table: string, column: string): string {
+  return `${table}_sorted_by_${column}`
+}
+
+/**
+ * What a column sorts by: an enum by its declared order, text without regard to ASCII case. The enum's values are
+ * written into the statement: each would take one of the hundred parameters that D1 binds.
+ */
+export function sortKey(column: SQLiteColumn): SQL {
+  if (column.enumValues?.length) {
+    const ranks = column.enumValues.map((value, rank) => sql.raw(`WHEN ${literal(value)} THEN ${rank}`))
+    return sql`CASE ${column} ${sql.join(ranks, sql` `)} END`
+  }
+  return column.dataType === 'string' ? sql`${column} COLLATE NOCASE` : sql`${column}`
+}
+
+/** A string as SQL writes it. Never a request's. */
+function literal(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`
 }
 
 interface Target {
@@ -226,6 +263,8 @@ export interface Resource {
   derive: Readonly<Record<string, (write: Write) => SQL>>
   filter: readonly Filter[]
   sort: readonly string[]
+  /** The index that has the rows in the order of a column, where there is one. */
+  sorted: ReadonlyMap<string, string>
   search: readonly SQLiteColumn[]
   /** The columns that may hold the id of another of the user's rows, with the table it is in. */
   references: readonly Reference[]
@@ -285,6 +324,16 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
     if (key in columns) throw new Error(`${name}.${key} is a column, and so not retired`)
   }
   const holdsId = new Set([columns.id, above?.column, ...references.map((each) => each.column)])
+  const sorted = new Map(
+    Object.keys(columns).flatMap((key) => {
+      const own = sortIndex(name, key)
+      return indexNames.has(own) ? [[key, own] as const] : []
+    }),
+  )
+  for (const key of sorted.keys()) {
+    if (!sort.some((each) => each === key))
+      throw new Error(`${name}.${key} has an index to sort by, but is not in sort`)
+  }
   const indexOn = (key: string) => [columnIndex(name, key)].find((each) => indexNames.has(each))
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- erased here, where the declaration's types end
   const checks = check ? [check as z.core.CheckFn<unknown>] : []
@@ -313,6 +362,7 @@ export function defineResource<Table extends OwnedTable, Shape extends FieldShap
       return filterOn(own, kind, { holdsId: holdsId.has(own), index: indexOn(key) }, parameter)
     }),
     sort,
+    sorted,
     search: search.map(column),
     references,
     parent: above,
@@ -348,7 +398,15 @@ export function acrossParents(resource: Resource): Resource | undefined {
     index: parentIndex(name, above.column.name),
   })
   const others = filter.filter(({ parameter }) => parameter !== byParent.parameter)
-  return { ...resource, parent: undefined, across: above, path: `/${name}`, filter: [byParent, ...others] }
+  const filters = [byParent, ...others]
+  return {
+    ...resource,
+    parent: undefined,
+    across: above,
+    path: `/${name}`,
+    filter: filters,
+    sorted: new Map(),
+  }
 }
 
 /** A visible column by its name. */

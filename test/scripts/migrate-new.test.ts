@@ -91,6 +91,20 @@ test('an index is added to the table it is declared for', () => {
   )
 })
 
+test('an index that lists are sorted by holds what they sort by', () => {
+  project.edit(
+    tasks,
+    '  project_id: reference(projects),\n})',
+    "  project_id: reference(projects),\n}, { sorted: ['due_date', 'priority'] })",
+  )
+  const { status, output } = project.run('migrate-new.ts', '--name', 'sorted')
+  expect([status, output]).toEqual([0, expect.stringContaining('none was lost')])
+  expect(project.migration('sorted').split('\n--> statement-breakpoint\n')).toEqual([
+    'CREATE INDEX `tasks_sorted_by_due_date` ON `tasks` (`user_id`,"due_date" COLLATE NOCASE);',
+    `CREATE INDEX \`tasks_sorted_by_priority\` ON \`tasks\` (\`user_id\`,CASE "priority" WHEN 'low' THEN 0 WHEN 'medium' THEN 1 WHEN 'high' THEN 2 END);`,
+  ])
+})
+
 test('a column made nullable rebuilds its table: refused until named, then no row of it or under it is lost', () => {
   project.edit(tasks, `.notNull()\n    .default('medium')`, `.default('medium')`)
   const before = project.state()

@@ -1,7 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm'
 import { compileOwned, slot, type Statement, type Values } from '../../d1/statement.ts'
 import type { ListQuery, Position, Sort } from '../query.ts'
-import { parentIndex, type Resource } from '../resource.ts'
+import { parentIndex, sortKey, type Resource } from '../resource.ts'
 import { AND, keptByShape, parentIsLive, scopeOf } from './scope.ts'
 import { contains, searchShape, searchValues } from './search.ts'
 
@@ -16,11 +16,20 @@ export function readsOf(resource: Resource) {
   const { live, trash, restorable, one, columns } = scopeOf(resource)
   const kept = keptByShape()
 
-  /** The rows of a list, by the index they are found through: without statistics SQLite would pass it over. */
-  function from({ filters }: ListQuery): SQL {
-    const index = parent
-      ? parentIndex(name, parent.column.name)
-      : resource.filter.find((filter) => filter.index && filters.has(filter.parameter))?.index
+  /** The index that a list finds its rows through, whatever their order. */
+  function indexOf({ filters }: ListQuery): string | undefined {
+    if (parent) return parentIndex(name, parent.column.name)
+    return resource.filter.find((filter) => filter.index && filters.has(filter.parameter))?.index
+  }
+
+  /** The index that has a list's rows in its order; where a filter has one, that finds fewer rows. */
+  function sortedBy(query: ListQuery): string | undefined {
+    if (!parent && indexOf(query)) return undefined
+    return query.sort && resource.sorted.get(query.sort.column.name)
+  }
+
+  /** The rows by an index: without statistics SQLite would pass it over. */
+  function from(index: string | undefined): SQL {
     return index ? sql`${table} INDEXED BY ${sql.identifier(index)}` : sql`${table}`
   }
 
@@ -34,17 +43,23 @@ export function readsOf(resource: Resource) {
     ]
   }
 
-  /** The rows behind a position, in the order of {@link order}: a keyset condition, so a page costs the same at any depth. */
-  function follows(sort: Sort | undefined, { key }: Position): SQL {
+  /**
+   * The rows behind a position, in the order of {@link order}: a keyset condition, so a page costs the same at any depth.
+   * Several, where each is to be found by itself, one after the other: no index is searched for a value or null.
+   */
+  function follows(query: ListQuery, { key }: Position): SQL[] {
+    const { sort } = query
     const { id } = table
-    if (!sort) return sql`${id} < ${slot('after_id')}`
+    if (!sort) return [sql`${id} < ${slot('after_id')}`]
     const beyond = sort.descending ? sql`<` : sql`>`
-    const by = sortKey(sort)
-    if (key === null) return sql`${by} IS NULL AND ${id} ${beyond} ${slot('after_id')}`
+    const by = sortKey(sort.column)
+    const later = sql`${id} ${beyond} ${slot('after_id')}`
+    if (key === null) return [sql`${by} IS NULL AND ${later}`]
     const value = slot('after_key')
-    const same = sql`${by} = ${value} AND ${id} ${beyond} ${slot('after_id')}`
-    const nulls = sort.column.notNull ? sql`` : sql` OR ${by} IS NULL`
-    return sql`(${by} ${beyond} ${value} OR (${same})${nulls})`
+    const rest = sql`${by} ${beyond}= ${value} AND (${by} ${beyond} ${value} OR ${later})`
+    if (sort.column.notNull) return [rest]
+    const nulls = sql`${by} IS NULL`
+    return sortedBy(query) ? [rest, nulls] : [sql`(${rest} OR ${nulls})`]
   }
 
   /** Nulls come last in both directions; the id settles ties in the direction of the sort. */
@@ -52,9 +67,8 @@ export function readsOf(resource: Resource) {
     const { id } = table
     if (!sort) return sql`${id} DESC`
     const direction = sort.descending ? sql`DESC` : sql`ASC`
-    const key = sortKey(sort)
-    const nulls = sort.column.notNull ? sql`` : sql`${key} IS NULL, `
-    return sql`${nulls}${key} ${direction}, ${id} ${direction}`
+    const nulls = sort.column.notNull ? sql`` : sql` NULLS LAST`
+    return sql`${sortKey(sort.column)} ${direction}${nulls}, ${id} ${direction}`
   }
 
   return {
@@ -76,10 +90,16 @@ export function readsOf(resource: Resource) {
       const { sort, after } = query
       const cursor = after && (after.key === null ? 'nulls' : 'after')
       return kept(`list ${shapeOf(query)} ${sort?.column.name} ${sort?.descending} ${cursor}`, () => {
-        const where = [...wanted(query), ...(after ? [follows(sort, after)] : [])]
-        const key = sort ? sql`, ${sortKey(sort)} AS ${sql.identifier(SORT_KEY)}` : sql``
-        return sql`SELECT ${columns}${key} FROM ${from(query)} WHERE ${sql.join(where, AND)}
-          ORDER BY ${order(sort)} LIMIT ${slot('limit')} OFFSET ${slot('offset')}`
+        const key = sort ? sql`, ${sortKey(sort.column)} AS ${sql.identifier(SORT_KEY)}` : sql``
+        const rows = from(sortedBy(query) ?? indexOf(query))
+        const page = (more: readonly SQL[]) => sql`SELECT ${columns}${key} FROM ${rows}
+          WHERE ${sql.join([...wanted(query), ...more], AND)} ORDER BY ${order(sort)} LIMIT ${slot('limit')}`
+        const [first, ...others] = after ? follows(query, after).map((more) => page([more])) : [page([])]
+        const parts = others.map((part) => sql` UNION ALL SELECT * FROM (${part})`)
+        const all = others.length
+          ? sql`SELECT * FROM (${first})${sql.join(parts)} LIMIT ${slot('limit')}`
+          : first
+        return sql`${all} OFFSET ${slot('offset')}`
       })
     },
 
@@ -87,7 +107,8 @@ export function readsOf(resource: Resource) {
     total(query: ListQuery): Statement {
       return kept(
         `total ${shapeOf(query)}`,
-        () => sql`SELECT count(*) AS total FROM ${from(query)} WHERE ${sql.join(wanted(query), AND)}`,
+        () =>
+          sql`SELECT count(*) AS total FROM ${from(indexOf(query))} WHERE ${sql.join(wanted(query), AND)}`,
       )
     },
   }
@@ -112,21 +133,4 @@ export function listValues(query: ListQuery): Values {
 
 function filterKey(parameter: string): string {
   return `filter ${parameter}`
-}
-
-/**
- * What a column sorts by: an enum by its declared order, text without regard to ASCII case. The enum's values are
- * written into the statement: each would take one of the hundred parameters that D1 binds.
- */
-function sortKey({ column }: Sort): SQL {
-  if (column.enumValues?.length) {
-    const ranks = column.enumValues.map((value, rank) => sql.raw(`WHEN ${literal(value)} THEN ${rank}`))
-    return sql`CASE ${column} ${sql.join(ranks, sql` `)} END`
-  }
-  return column.dataType === 'string' ? sql`${column} COLLATE NOCASE` : sql`${column}`
-}
-
-/** A string as SQL writes it. Never a request's. */
-function literal(value: string): string {
-  return `'${value.replaceAll("'", "''")}'`
 }
