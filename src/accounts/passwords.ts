@@ -1,6 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { compare } from 'bcryptjs'
 import { log } from '../log.ts'
+import { matchesBcrypt } from './bcrypt.ts'
 
 /** What scrypt (RFC 7914) is asked for: N = 2^ln blocks of r × 128 bytes, p times over. */
 interface Cost {
@@ -55,7 +55,7 @@ export async function hashPassword(password: string): Promise<string> {
  */
 export async function verifyPassword(password: string, stored: string | undefined): Promise<Verdict> {
   if (stored !== undefined && BCRYPT.test(stored)) {
-    const matches = await compare(password, stored)
+    const matches = matchesBcrypt(password, stored)
     // bcrypt saw no more of a longer one: its own hash would take away what others have let in so far.
     const isWhole = Buffer.byteLength(password) <= BCRYPT_BYTES
     return { matches, outdated: matches && isWhole }
