@@ -51,7 +51,7 @@ export function ownedTable<Name extends string, Columns extends Record<string, S
 ): TableOf<Name, Columns> {
   const { id: rowId, user_id, ...bookkeeping } = ownedColumns()
   const all = { id: rowId, user_id, ...columns, ...bookkeeping }
-  const [above] = Object.keys(columns).filter((column) => targets.get(columns[column] ?? {})?.parent)
+  const above = Object.keys(columns).find((column) => targets.get(columns[column] ?? {})?.parent)
   const owned = sqliteTable(name, all, (table: OwnedColumns & Record<string, SQLiteColumn>) => [
     primaryKey({ columns: [table.user_id, table.id] }),
     uniqueIndex(`${name}_revision`).on(table.user_id, table.revision),
