@@ -3,7 +3,8 @@ import { newId, newUser, type Json } from './client.ts'
 import { expectProblem, type User } from './collection.ts'
 import { recordedApp } from './recorder.ts'
 import { countOf, problemOf, storedBy } from './stored.ts'
-import { ask, purgeAll } from './rows.ts'
+import { purgeAll } from './purge-all.ts'
+import { ask } from './rows.ts'
 
 /** A request that can carry a key, ready to send: its path, its body and another body that would be fine, too. */
 interface Arranged {

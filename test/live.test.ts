@@ -7,7 +7,8 @@ import { newAccount, newLogin, PASSWORD } from './account.ts'
 import { call, newId, newUser, requestOf, tokenFor, type Json } from './client.ts'
 import { captureLog, deploy } from './deployment.ts'
 import { listen, listenerTo } from './listener.ts'
-import { ask, inObjects, purgeAll } from './rows.ts'
+import { purgeAll } from './purge-all.ts'
+import { ask, inObjects } from './rows.ts'
 
 const EVENTS = '/api/me/events'
 

@@ -7,7 +7,8 @@ import { newAccount, newLogin } from './account.ts'
 import { resources } from '../src/resources/index.ts'
 import { purge } from '../src/user/purge.ts'
 import { newUser } from './client.ts'
-import { ask, askAll, inObjects, purgeAll } from './rows.ts'
+import { purgeAll } from './purge-all.ts'
+import { ask, askAll, inObjects } from './rows.ts'
 
 async function purgeAfter(days: number) {
   for (const table of ['tasks', 'projects', 'comments']) {

@@ -1,12 +1,10 @@
 import {
   applyD1Migrations,
-  createScheduledController,
   listDurableObjectIds,
   runInDurableObject,
   type D1Migration,
 } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import worker from '../src/index.ts'
 import type { Bindings } from '../src/config.ts'
 import type { Reply, Work } from '../src/homes/object.ts'
 import { serve, whatIsServed } from '../src/objects/served.ts'
@@ -50,20 +48,8 @@ export async function applyMigrations(migrations: D1Migration[], name?: string):
   serve(resources, new Map([...sql, ...known]))
 }
 
-/** Purges what has expired, as the cron trigger does and the alarms of objects do. */
-export async function purgeAll(): Promise<void> {
-  await worker.scheduled(createScheduledController(), env)
-  if (!inObjects) return
-  for (const id of await listDurableObjectIds(env.HUB)) {
-    if ((await ownerOf(id)) === undefined) continue
-    await runInDurableObject(env.HUB.get(id), async (object, { storage }) => {
-      storage.kv.put('purge at', 0)
-      await object.alarm()
-    })
-  }
-}
-
-function ownerOf(id: DurableObjectId): Promise<string | undefined> {
+/** Whose object this is; undefined while it has no rows. */
+export function ownerOf(id: DurableObjectId): Promise<string | undefined> {
   return runInDurableObject(env.HUB.get(id), (_, { storage }) => storage.kv.get<string>('owner'))
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { newUser, type Json } from './client.ts'
 import { resources } from './collection.ts'
-import { ask, purgeAll } from './rows.ts'
+import { purgeAll } from './purge-all.ts'
+import { ask } from './rows.ts'
 
 // Over the declarations of test/fixtures/types.
 
