@@ -180,7 +180,11 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "a team's guard is missing",
-    expected: ['teams: whoever is no member gets the 403 of any foreign path', ...NEXT_REQUEST],
+    expected: [
+      'teams: whoever is no member gets the 403 of any foreign path',
+      'teams: a removed member’s connection closes with 4403',
+      ...NEXT_REQUEST,
+    ],
     plant: () => inTeams(({ type }) => type === 'not_your_path'),
   },
   {
