@@ -36,7 +36,9 @@ export function admit(c: Context<App>, caller: Verified): void {
   c.set('expires', expires)
   const { userId, sessionId } = identity
   c.set('guards', [
-    (selects) => [sessionId ? sessionGuard(userId, sessionId, selects) : subjectGuard(caller, selects)],
+    (selects, home) => [
+      sessionId ? sessionGuard(userId, sessionId, selects, home) : subjectGuard(caller, selects, home),
+    ],
   ])
 }
 

@@ -106,3 +106,17 @@ export const activity = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.user_id, table.id] }), index('activity_at').on(table.at)],
 )
+
+/**
+ * The owners whose rows are in an object of their own, or on the way there or back: D1 neither shows nor takes rows of
+ * theirs. Their objects keep it (src/objects/moving.ts).
+ */
+export const movedOwners = sqliteTable('moved_owners', {
+  user_id: text().primaryKey(),
+  /** Which move it was. A late batch of an earlier one does nothing any more. */
+  move: text().notNull(),
+  /** 0 only within a batch of the move itself, which may write. */
+  fenced: integer().notNull(),
+  /** When the last of the rows had left D1. Null until then. */
+  moved_at: text(),
+})

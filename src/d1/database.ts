@@ -37,8 +37,11 @@ export interface Guard {
   selects: boolean
 }
 
-/** Guards of a request in the form that its home decides them in: all as queries, or as assertions. */
-export type Guards = (selects: boolean) => readonly Guard[]
+/**
+ * Guards of a request in the form that its home decides them in: all as queries, or as assertions. With `home` the first
+ * one also tells whether the rows of that owner have left D1.
+ */
+export type Guards = (selects: boolean, home?: string) => readonly Guard[]
 
 /** How a batch may be run. */
 export interface BatchOptions {
@@ -65,6 +68,8 @@ export interface Ran {
   written: readonly Written[]
   /** The problem of the first guard that did not hold, of those that a read selects. */
   broken?: ProblemType | undefined
+  /** Whether a guard says that the rows are not here but in the object of their owner. */
+  moved?: boolean
 }
 
 /** Where rows are, with what must hold for a request's way there. */

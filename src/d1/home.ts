@@ -25,6 +25,7 @@ export function d1Home(d1: D1Database | D1DatabaseSession, guards: readonly Guar
         rows: rows.slice(guards.length),
         written: writtenBy(all, rows),
         broken: brokenOf(guards, rows),
+        moved: guards.some(({ selects }, at) => selects && rows[at]?.[0]?.moved === 1),
       }
     },
   }

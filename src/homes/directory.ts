@@ -1,7 +1,8 @@
 import type { Bindings } from '../config.ts'
-import type { Guard, Home, Ran } from '../d1/database.ts'
+import { sql } from 'drizzle-orm'
+import type { Guard, Home, Ran, Written } from '../d1/database.ts'
 import { d1Home } from '../d1/home.ts'
-import type { Concern } from '../d1/statement.ts'
+import { bind, compileUnscoped, type Concern } from '../d1/statement.ts'
 import { hubOf } from './hubs.ts'
 
 /**
@@ -38,6 +39,47 @@ export function directoryHome(
       return withStrangers(env, ran, new Set(concerns.map(({ owner }) => owner)))
     },
   }
+}
+
+const anyMoved = compileUnscoped(sql`SELECT 1 FROM moved_owners LIMIT 1`)
+
+/**
+ * D1 as the directory of a deployment whose rows are in D1, where some owners' may have moved to their objects nevertheless,
+ * which another version of the Worker did (docs/decisions/0037): those are told after the batch, before its answer.
+ */
+export function directoryBeside(env: Bindings, home: Home): Home {
+  return {
+    guards: home.guards,
+    async run(statements) {
+      const given = statements.flatMap((statement) => statement.concerns ?? [])
+      const ran = await home.run(given.length ? [...statements, bind(anyMoved, {})] : statements)
+      const asked = given.length ? ran.rows.pop() : undefined
+      const concerns = [...given, ...othersIn(ran.written, given)]
+      if (!concerns.length) return ran
+      const [moved = []] = asked ? [asked] : (await home.run([bind(anyMoved, {})])).rows
+      if (!moved.length) return ran
+      const token = crypto.randomUUID()
+      await Promise.all(concerns.map((concern) => doubt(env, token, concern)))
+      await settle(env, token, concerns)
+      return ran
+    },
+  }
+}
+
+/** Whom a batch has concerned beyond those it said: whose sessions it ended, and the teams that somebody erased was in. */
+function othersIn(written: readonly Written[], given: readonly Concern[]): Concern[] {
+  const known = new Set(given.map(({ owner }) => owner))
+  const leaves = given.find((concern) => concern.leaves !== undefined)?.leaves
+  const others = new Map<string, Concern>()
+  for (const { verb, table, rows } of written) {
+    if (verb !== 'DELETE') continue
+    for (const { user_id, team_id } of rows) {
+      const owner = table === 'sessions' ? user_id : table === 'team_members' ? team_id : undefined
+      if (typeof owner !== 'string' || known.has(owner)) continue
+      others.set(owner, table === 'team_members' && leaves !== undefined ? { owner, leaves } : { owner })
+    }
+  }
+  return [...others.values()]
 }
 
 /** Tells the objects of users whose sessions a batch has ended although it did not begin with them. */

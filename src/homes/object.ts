@@ -17,6 +17,8 @@ export interface Errand {
   live: boolean
   /** The newest migration that the Worker knows; undefined where it knows none. */
   schema: string | undefined
+  /** Whether the rows are to stay where they are: the Worker looks for them in D1 first. */
+  stays?: boolean
 }
 
 /** One batch for an owner's object. */

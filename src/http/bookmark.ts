@@ -1,10 +1,11 @@
-import type { Context } from 'hono'
+import type { Context, Next } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import { readConfig } from '../config.ts'
-import { openDatabase, type Database, type Guard } from '../d1/database.ts'
+import { openDatabase, type Database, type Guard, type Home } from '../d1/database.ts'
 import { d1Home } from '../d1/home.ts'
 import type { App } from '../context.ts'
-import { directoryHome } from '../homes/directory.ts'
+import { directoryBeside, directoryHome } from '../homes/directory.ts'
+import { whereverMoved } from '../homes/either.ts'
 import { objectHome } from '../homes/object.ts'
 import { afterAnswer } from './after-answer.ts'
 
@@ -17,18 +18,23 @@ const BOOKMARK = /^[\da-f]{8}-[\da-f]{8}-[\da-f]{8}-[\da-f]{32}$/
  * Otherwise a session is opened only for a bookmark that was sent, since one costs time and the primary knows every write.
  */
 export const bookmark = createMiddleware<App>(async function bookmark(c, next) {
-  const { READ_REPLICAS: replicas, ROWS } = readConfig(c.env)
-  if (ROWS === 'objects') {
-    c.set('database', directoryOf(c))
+  if (readConfig(c.env).ROWS === 'objects') {
+    c.set('database', accountsOf(c))
     return next()
   }
+  return inD1(c, next, (d1) => directoryBeside(c.env, d1Home(d1, guardsOf(c))))
+})
+
+/** The rest of the request with D1, or a session of it, in a home. */
+async function inD1(c: Context<App>, next: Next, home: (d1: D1Database | D1DatabaseSession) => Home) {
+  const { READ_REPLICAS: replicas } = readConfig(c.env)
   const start = startOf(c, replicas)
   const session = start === undefined ? undefined : c.env.DB.withSession(start)
-  c.set('database', openDatabase(d1Home(session ?? c.env.DB, guardsOf(c)), c.get('cost')))
+  c.set('database', openDatabase(home(session ?? c.env.DB), c.get('cost')))
   await next()
   const reached = replicas && session?.getBookmark()
   if (reached) c.res.headers.set('x-d1-bookmark', reached)
-})
+}
 
 /**
  * {@link bookmark} for requests on an owner's rows: with `ROWS` at `objects` they are in the object of the owner, which
@@ -37,22 +43,24 @@ export const bookmark = createMiddleware<App>(async function bookmark(c, next) {
 export function rowsFor(migrations: readonly string[]) {
   return createMiddleware<App>(async function rows(c, next) {
     const { ROWS, LIVE: live } = readConfig(c.env)
-    if (ROWS !== 'objects') return bookmark(c, next)
     const { userId: caller, sessionId: session } = c.get('identity')
-    const errand = { owner: c.get('owner'), caller, session, live, schema: migrations.at(-1) }
-    const home = objectHome(c.env, { ...errand, guards: guardsOf(c, true) })
-    c.set('database', openDatabase(home, c.get('cost')))
+    const owner = c.get('owner')
+    const errand = { owner, caller, session, live, schema: migrations.at(-1), guards: guardsOf(c, true) }
+    if (ROWS !== 'objects') {
+      const object = objectHome(c.env, { ...errand, stays: true })
+      return inD1(c, next, (d1) => whereverMoved(d1Home(d1, guardsOf(c, undefined, owner)), object))
+    }
+    c.set('database', openDatabase(objectHome(c.env, errand), c.get('cost')))
     return next()
   })
 }
 
-/** The accounts' database: the request's own, or D1 where rows are in objects. */
+/** The accounts' database: D1, also where the request's own is the rows'. */
 export function accountsOf(c: Context<App>): Database {
-  return readConfig(c.env).ROWS === 'objects' ? directoryOf(c) : c.get('database')
-}
-
-function directoryOf(c: Context<App>): Database {
-  const home = directoryHome(c.env, guardsOf(c), (work) => afterAnswer(c, work))
+  const inObjects = readConfig(c.env).ROWS === 'objects'
+  const home = inObjects
+    ? directoryHome(c.env, guardsOf(c), (work) => afterAnswer(c, work))
+    : directoryBeside(c.env, d1Home(c.env.DB, guardsOf(c)))
   const database = openDatabase(home, c.get('cost'))
   c.set('directory', database)
   return database
@@ -62,8 +70,9 @@ function directoryOf(c: Context<App>): Database {
 export function guardsOf(
   c: Context<App>,
   selects = c.req.method === 'GET' || c.req.method === 'HEAD',
+  home?: string,
 ): Guard[] {
-  return (c.get('guards') ?? []).flatMap((guards) => guards(selects))
+  return (c.get('guards') ?? []).flatMap((guards) => guards(selects, home))
 }
 
 /**

@@ -10,8 +10,10 @@ import { Problem } from '../problems.ts'
 import { purgeOwned } from '../user/purge.ts'
 import { Admissions, DOUBT } from './admissions.ts'
 import { forgetMember, isGone, nextPurge } from './leaving.ts'
+import { begin, isHere, placeOf, step, type Ground } from './moving.ts'
 import { migrate } from './schema.ts'
 import { whatIsServed } from './served.ts'
+import { movingTables } from './tables.ts'
 
 /**
  * What a row read or written is charged as, in milliseconds: an object's clock stands still while it works. A search reads
@@ -27,6 +29,10 @@ const DAY = 86_400_000
 const PURGE_BUDGET = 20_000
 /** What a token begins with elsewhere: that owner may have been told of the same change on its own account. */
 const ABROAD = 'abroad '
+/** How long a request waits for its owner's rows to arrive, in milliseconds: less than its Worker waits for an answer. */
+const PATIENCE = 4_000
+/** How soon a move that did not get to its end is continued, in milliseconds. */
+const MOVE_AGAIN = 10_000
 /** The key of the owner's id, which an alarm is not told. */
 const OWNER_KEY = 'owner'
 /** The key of when the trash is to be looked at, in milliseconds since 1970. */
@@ -40,11 +46,19 @@ const PURGE_AT = 'purge at'
 export class Owner extends Hub {
   #admissions: Admissions | undefined
   #isMigrated: string | undefined | false = false
+  #moving: Promise<void> | undefined
+  #clearing: Promise<void> | undefined
+  /** Whether the rows are here, as far as is known without a look. */
+  #isHere = false
 
   /** Runs a batch of the owner's if the guards hold. Never throws for what the database says. */
   async run(work: Work): Promise<Reply> {
     try {
       await this.#admit(work)
+      while (!this.#hasArrived()) {
+        await this.#arrive(work)
+        await this.#admit(work)
+      }
       // Nothing may come between the guards and the batch: no await from here on.
       this.#prepare(work)
       return this.#commit(work)
@@ -52,6 +66,21 @@ export class Owner extends Hub {
       if (error instanceof Problem) return { problem: error.type }
       return { fault: error instanceof Error ? error.message : '' }
     }
+  }
+
+  /** Moves the owner's rows here, or back to D1, and resolves when they are there. Throws what stands in the way. */
+  async relocate(errand: Errand, to: 'objects' | 'd1'): Promise<void> {
+    if (to === 'objects') {
+      while (!this.#hasArrived()) await this.#arrive(errand)
+      return
+    }
+    const { storage } = this.ctx
+    await this.#move(errand)
+    await this.#clear(errand.owner)
+    if (placeOf(storage)?.at !== 'here') return
+    begin(storage, 'leaving')
+    this.#isHere = false
+    await this.#move(errand)
   }
 
   /**
@@ -78,16 +107,76 @@ export class Owner extends Hub {
     await super.erase(owner)
     this.#admissions = undefined
     this.#isMigrated = false
+    this.#isHere = false
   }
 
   override async alarm(): Promise<void> {
     await super.alarm()
     for (const token of this.admissions.overdue()) await this.settle(token)
     const { kv } = this.ctx.storage
+    const owner = kv.get<string>(OWNER_KEY)
+    const place = placeOf(this.ctx.storage)
+    if (owner !== undefined && place && place.at !== 'here') {
+      await this.wakeAt(Date.now() + MOVE_AGAIN)
+      await this.#move(errandOf(owner)).catch(() => {})
+      await this.#clear(owner).catch(() => {})
+    }
     const at = kv.get<number>(PURGE_AT)
-    if (at === undefined) return
+    if (at === undefined || !this.#hasArrived()) return
     if (at <= Date.now()) await this.#purge()
     else await this.wakeAt(at)
+  }
+
+  /** Whether the rows are here, all of them, and nowhere else is written. */
+  #hasArrived(): boolean {
+    return (this.#isHere ||= isHere(placeOf(this.ctx.storage)))
+  }
+
+  /**
+   * Has the rows brought here, or an unfinished move brought to its end first. Throws `database_unavailable` when that
+   * takes too long or is not to be, and what stops the move.
+   */
+  async #arrive(errand: Errand): Promise<void> {
+    if (!placeOf(this.ctx.storage)) {
+      if (errand.stays) throw new Problem('database_unavailable')
+      // An object that cannot take the rows leaves them where they are.
+      this.#prepare(errand)
+      begin(this.ctx.storage, 'arriving')
+    }
+    const late = scheduler.wait(PATIENCE).then(() => {
+      throw new Problem('database_unavailable')
+    })
+    await Promise.race([this.#move(errand), late])
+  }
+
+  /** Continues a move, once for all who wait, until an owner can be served again, here or in D1. */
+  #move(errand: Errand): Promise<void> {
+    this.#moving ??= this.#steps(errand).finally(() => (this.#moving = undefined))
+    return this.#moving
+  }
+
+  async #steps(errand: Errand): Promise<void> {
+    this.#prepare(errand)
+    const { storage } = this.ctx
+    for (let place = placeOf(storage); place && !isHere(place); place = placeOf(storage)) {
+      if (place.at !== 'arriving') await this.wakeAt(Date.now() + MOVE_AGAIN)
+      await step(this.#ground(errand.owner))
+    }
+    if (!this.#hasArrived()) return
+    this.#planPurge(Date.now() + DAY)
+    this.ctx.waitUntil(this.#clear(errand.owner).catch(() => {}))
+  }
+
+  /** Clears away what is left in D1 of rows that are here. The alarm tries again if that fails. */
+  #clear(owner: string): Promise<void> {
+    if (placeOf(this.ctx.storage)?.at !== 'clearing') return Promise.resolve()
+    this.#clearing ??= step(this.#ground(owner)).finally(() => (this.#clearing = undefined))
+    return this.#clearing
+  }
+
+  #ground(owner: string): Ground {
+    const d1 = openDatabase(d1Home(this.env.DB), noCost())
+    return { owner, storage: this.ctx.storage, d1, tables: movingTables(whatIsServed().resources) }
   }
 
   get admissions(): Admissions {
@@ -192,4 +281,9 @@ export class Owner extends Hub {
       await forgetMember(whatIsServed().resources, openDatabase(this.#home(), noCost()), owner, user)
     }
   }
+}
+
+/** What the object does for itself. */
+function errandOf(owner: string): Errand {
+  return { owner, caller: owner, session: undefined, guards: [], schema: undefined }
 }

@@ -3,7 +3,7 @@ import type { Context, Hono } from 'hono'
 import { guesses, identities, passkeys, proofs } from '../accounts/schema.ts'
 import { recordIfAccount } from '../auth/activity.ts'
 import { clearTokenCookies } from '../auth/cookies.ts'
-import { activity, erasedUsers, sessions, teamMembers, users } from '../auth/schema.ts'
+import { activity, erasedUsers, movedOwners, sessions, teamMembers, users } from '../auth/schema.ts'
 import { tombstoneOf } from '../auth/tombstone.ts'
 import { readConfig, type Bindings } from '../config.ts'
 import type { App } from '../context.ts'
@@ -39,7 +39,7 @@ export const tombstoneStatement = compileUnscoped(
 
 /** What every owner may have, a user or a team. */
 function ownedTables(resources: readonly Resource[]) {
-  return [...resources.map(({ table }) => table), idempotencyKeys, remainingRows, activity]
+  return [...resources.map(({ table }) => table), idempotencyKeys, remainingRows, movedOwners, activity]
 }
 
 /**
@@ -58,9 +58,12 @@ export function eraseStatements(resources: readonly Resource[]): Statement[] {
 
 const teamsStatement = compileOwned(sql`SELECT team_id FROM ${teamMembers} WHERE user_id = ${slot(OWNER)}`)
 
-/** Whose objects an erasure of the owner, a user, concerns: with rows in objects their own and those of their teams. */
+/**
+ * Whose objects an erasure of the owner, a user, concerns: with rows in objects their own and those of their teams, which otherwise the
+ * batch returns.
+ */
 export async function concernsOf(env: Bindings, database: Database, owner: string): Promise<Concern[]> {
-  if (readConfig(env).ROWS !== 'objects') return []
+  if (readConfig(env).ROWS !== 'objects') return [{ owner, leaves: owner }]
   const [teamRows = []] = await database.batch([bind(teamsStatement, { [OWNER]: owner })], {
     repeatable: true,
   })

@@ -43,8 +43,9 @@ export function partingStatements(
       ...forgetting(resources, ever, me),
       forget(activity, ['actor_id', 'member_id'], ever, me),
       sql`DELETE FROM ${teamInvitations} WHERE team_id IN (${ever}) AND invited_by = ${me}`,
-      sql`DELETE FROM ${teamMembers} WHERE team_id IN (${alone})`,
-      sql`DELETE FROM ${teamMembers} WHERE user_id = ${me}`,
+      // What these return tells the teams' objects.
+      sql`DELETE FROM ${teamMembers} WHERE team_id IN (${alone}) RETURNING team_id`,
+      sql`DELETE FROM ${teamMembers} WHERE user_id = ${me} RETURNING team_id`,
     ].map(compileOwned),
   ]
 }

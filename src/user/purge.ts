@@ -18,7 +18,7 @@ import {
   type Written,
 } from '../d1/database.ts'
 import { d1Home } from '../d1/home.ts'
-import { directoryHome } from '../homes/directory.ts'
+import { directoryBeside, directoryHome } from '../homes/directory.ts'
 import { bind, compileUnscoped, type Statement } from '../d1/statement.ts'
 import { forgetStatement } from '../engine/idempotency.ts'
 import { TRASH_DAYS, type Reference, type Resource } from '../engine/resource.ts'
@@ -77,7 +77,9 @@ interface Sweep {
 export async function purge(resources: readonly Resource[], env: Bindings, budget = BUDGET): Promise<void> {
   const inObjects = readConfig(env).ROWS === 'objects'
   const afterwards: Promise<void>[] = []
-  const home = inObjects ? directoryHome(env, [], (work) => afterwards.push(work)) : d1Home(env.DB)
+  const home = inObjects
+    ? directoryHome(env, [], (work) => afterwards.push(work))
+    : directoryBeside(env, d1Home(env.DB))
   const sweeps = [
     ...resources.map((resource) => trashSweep(resources, resource)),
     ...Object.entries(CHORES).map(([name, statement]) => choreSweep(name, statement)),

@@ -1,0 +1,6 @@
+CREATE TABLE `moved_owners` (
+	`user_id` text PRIMARY KEY NOT NULL,
+	`move` text NOT NULL,
+	`fenced` integer NOT NULL,
+	`moved_at` text
+) STRICT, WITHOUT ROWID;
