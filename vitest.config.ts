@@ -48,6 +48,8 @@ const bindings = {
   FORGERIES: Number(process.env.FORGERIES ?? 150),
   TEAM_REQUESTS: process.env.TEAM_REQUESTS ?? '',
   TEAM_SEED: process.env.TEAM_SEED ?? '',
+  MOVES: process.env.MOVES ?? '',
+  MOVE_ROWS: process.env.MOVE_ROWS ?? '',
   // How long test/client/convergence.test.ts is: `CONVERGENCE_COPIES=30 CONVERGENCE_WRITES=2000 npx vitest run --project worker …`
   CONVERGENCE_COPIES: process.env.CONVERGENCE_COPIES ?? '4',
   CONVERGENCE_WRITES: process.env.CONVERGENCE_WRITES ?? '120',

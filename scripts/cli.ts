@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, readonly [does: string, ...steps: string
   build: ['make the static pages and src/resources/index.ts (wrangler calls it)', ['docs']],
   verify: ['hold a deployment to the contract', ['verify']],
   admin: ['make an account an administrator', ['admin']],
+  objects: ['say where owners’ rows are, and move all of them: status | move | back', ['objects']],
   keys: ['make a signing key', ['keys']],
   upgrade: ['follow another version of freehold: upgrade [<version>]', ['upgrade']],
 }

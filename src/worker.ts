@@ -2,6 +2,7 @@ import { createApp } from './app.ts'
 import type { Bindings } from './config.ts'
 import type { Resource } from './engine/resource.ts'
 import type { Verb } from './engine/routes.ts'
+import { relocate } from './objects/relocate.ts'
 import { serve } from './objects/served.ts'
 import { purge } from './user/purge.ts'
 
@@ -21,7 +22,7 @@ export interface Api {
 
 /**
  * The package `freehold/worker`: the Worker that serves an API. `fetch` is the API itself; `scheduled` purges what has
- * been in the trash for 30 days. The Worker's entry also exports the class `Hub`: an object for each owner, which holds the live connections and, with
+ * been in the trash for 30 days, and moves owners to where `ROWS` says. The Worker's entry also exports the class `Hub`: an object for each owner, which holds the live connections and, with
  * `ROWS` at `objects`, the rows.
  */
 export function createWorker({ resources, verbs, migrations, schema = [] }: Api) {
@@ -29,6 +30,9 @@ export function createWorker({ resources, verbs, migrations, schema = [] }: Api)
   const app = createApp(resources, verbs, migrations)
   return {
     fetch: app.fetch,
-    scheduled: (_controller, env) => purge(resources, env),
+    async scheduled(_controller, env) {
+      await purge(resources, env)
+      await relocate(env)
+    },
   } satisfies ExportedHandler<Bindings>
 }

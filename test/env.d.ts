@@ -15,6 +15,11 @@ declare namespace Cloudflare {
     CONVERGENCE_WRITES: string
     /** What the migrations of this API do to the object of an owner. */
     OWNER_SCHEMA: string
+    /** How many times as long properties are tried; empty for once. */
+    RUNS: string
+    /** How many moves test/moving.test.ts makes under writers, of owners with how many rows; empty for few. */
+    MOVES: string
+    MOVE_ROWS: string
     TEST_MIGRATIONS: import('cloudflare:test').D1Migration[]
     /** The generated migration of `test/fixtures/types`, in the project that serves these. */
     DECLARED_MIGRATIONS?: import('cloudflare:test').D1Migration[]

@@ -1,6 +1,10 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
+import type { Bindings } from '../src/config.ts'
+import { errandOf } from '../src/objects/owner.ts'
+import { relocate } from '../src/objects/relocate.ts'
+import { resources } from '../src/resources/index.ts'
 import { newAccount } from './account.ts'
 import { newId, newUser, type Answer, type Json } from './client.ts'
 import { deploy } from './deployment.ts'
@@ -94,6 +98,29 @@ async function onBatch(
     }
     Reflect.set(instance, 'env', { ...env, DB })
   })
+}
+
+/** Ends an object as a deployment or a fault does. */
+async function kill(owner: string): Promise<void> {
+  const killed = runInDurableObject(objectOf(owner), (_instance, context) =>
+    context.abort('The object was reset.'),
+  )
+  await killed.catch(() => {})
+}
+
+/** Has an owner moved back to D1; resolves to whether that has to be asked for again. */
+async function goBack(owner: string): Promise<boolean> {
+  await objectOf(owner).relocate(errandOf(owner), 'd1')
+  return false
+}
+
+/** How many rows an owner has in their object. */
+function rowsInObject(owner: string): Promise<number> {
+  return runInDurableObject(objectOf(owner), (_instance, { storage }) =>
+    resources
+      .map(({ name }) => Number(storage.sql.exec(`SELECT count(*) AS n FROM "${name}"`).one().n))
+      .reduce((sum, each) => sum + each, 0),
+  )
 }
 
 test('an owner of rows in D1 moves at the first request, with all that lies there', async () => {
@@ -252,9 +279,7 @@ test.each(
       const result = each === nth && when === 'before' ? undefined : await run()
       if (each !== nth) return result
       killed.yes = true
-      await runInDurableObject(objectOf(user.id), (_instance, context) =>
-        context.abort('The object was reset.'),
-      ).catch(() => {})
+      await kill(user.id)
       return result
     })
     const key = { 'Idempotency-Key': newId() }
@@ -267,3 +292,115 @@ test.each(
     expect((await changes(user, older)).all).toEqual(after.all)
   },
 )
+
+test('the way back to D1 is the same: also killed at any batch, it loses and doubles nothing', async () => {
+  for (let nth = 0; nth < 6; nth++) {
+    const user = await mover()
+    const [row] = await fill(user, 3)
+    await user.call(newer, 'PATCH', `/tasks/${row.id}`, { title: 'There' })
+    await user.call(newer, 'POST', `/tasks/${row.id}/comments`, { body: 'Under it' })
+    const before = await changes(user, newer)
+    await onBatch(user.id, async (each, run) => {
+      const result = await run()
+      if (each === nth) await kill(user.id)
+      return result
+    })
+    while (await goBack(user.id).catch(() => true));
+    expect((await changes(user, older)).all).toEqual(before.all)
+    const { body, status } = await user.call(older, 'PATCH', `/tasks/${row.id}`, { title: 'Back' })
+    expect(status).toBe(200)
+    expect((await changes(user, older, before.cursor)).all.map(({ data }) => data)).toEqual([body])
+    expect(Object.values(await storedBy(user.id)).flat()).toHaveLength(4)
+    expect(await rowsInObject(user.id)).toBe(0)
+    // And there again.
+    expect((await user.call(newer, 'GET', `/tasks/${row.id}`)).body).toEqual(body)
+  }
+})
+
+/** How many moves are made under writers: `MOVES=20 MOVE_ROWS=10000 npx vitest run --project worker test/moving.test.ts` */
+const MOVES = Number(env.MOVES || 4)
+const ROWS = Number(env.MOVE_ROWS || 20)
+
+test('moves under writers at both Workers, the mover killed at random, lose and double nothing', async () => {
+  const waits: number[] = []
+  for (let move = 0; move < MOVES; move++) {
+    const user = await mover()
+    await fill(user, ROWS)
+    const copy = new Map<string, Json>()
+    const known = new Map<string, Json>()
+    const titles = new Map<string, string>()
+    let isOver = false
+
+    async function write(number: number): Promise<void> {
+      const id = newId()
+      for (let turn = 0; !isOver; turn++) {
+        const serve = (turn + number) % 2 ? older : newer
+        const began = performance.now()
+        const path = turn ? `/tasks/${id}` : '/tasks'
+        const title = `${number} ${turn}`
+        const headers = turn ? {} : { 'Idempotency-Key': id }
+        const sent = turn ? { title } : { id, title }
+        const answer = await untilServed(() => user.call(serve, turn ? 'PATCH' : 'POST', path, sent, headers))
+        expect([200, 201], answer.text).toContain(answer.status)
+        waits.push(performance.now() - began)
+        expect(answer.body.revision).toBeGreaterThan(known.get(id)?.revision ?? 0)
+        known.set(id, answer.body)
+        titles.set(id, title)
+        await scheduler.wait(1)
+      }
+    }
+
+    async function sync(): Promise<void> {
+      for (let cursor = '', turn = 0; ; turn++) {
+        const wasOver = isOver
+        const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : ''
+        const { body } = await untilServed(() =>
+          user.call(turn % 2 ? older : newer, 'GET', `/changes${query}`),
+        )
+        for (const { id, data } of body.changes) {
+          expect(data.revision).toBeGreaterThan(copy.get(id)?.revision ?? 0)
+          copy.set(id, data)
+        }
+        cursor = body.cursor
+        if (wasOver && !body.has_more) return
+        await scheduler.wait(5)
+      }
+    }
+
+    const killAt = Math.floor(Math.random() * 8)
+    await onBatch(user.id, async (nth, run) => {
+      await scheduler.wait(5)
+      const result = await run()
+      if (nth === killAt) await kill(user.id)
+      await scheduler.wait(5)
+      return result
+    })
+    const work = [write(0), write(1), write(2), write(3), sync()]
+    await scheduler.wait(300)
+    if (move % 2) while (await goBack(user.id).catch(() => true));
+    await scheduler.wait(100)
+    isOver = true
+    await Promise.all(work)
+
+    const { all } = await changes(user, newer)
+    expect(all).toHaveLength(ROWS + known.size)
+    for (const [id, title] of titles) expect(copy.get(id)?.title).toBe(title)
+    expect(new Map(all.map(({ id, data }) => [id, data]))).toEqual(copy)
+    await expect.poll(() => leftInD1(user.id)).toBe(0)
+  }
+  console.log(`${waits.length} writes, the longest waited ${Math.round(Math.max(...waits))} ms`)
+})
+
+test('the cron trigger moves who has not called, there and back', async () => {
+  const user = await mover()
+  const [row] = await fill(user, 2)
+  await relocate({ ...env, ROWS: 'objects' } as Bindings)
+  await expect.poll(() => leftInD1(user.id)).toBe(0)
+  expect(await rowsInObject(user.id)).toBe(2)
+  await relocate({ ...env, ROWS: 'd1' } as Bindings)
+  expect(await rowsInObject(user.id)).toBe(2)
+  await env.DB.prepare('UPDATE moved_owners SET back = 1 WHERE user_id = ?').bind(user.id).run()
+  await relocate({ ...env, ROWS: 'd1' } as Bindings)
+  expect(await rowsInObject(user.id)).toBe(0)
+  expect((await user.call(older, 'GET', `/tasks/${row.id}`)).body).toEqual(row)
+})

@@ -46,6 +46,10 @@ const unscoped = {
   'auth/subject-guard.ts': ['notErased: by a digest of the owner, who is erased and may not be read there'],
   'engine/idempotency.ts': ['forgetStatement: maintenance, by the cron trigger'],
   'homes/directory.ts': ['whether any owner has moved, whoever it is'],
+  'objects/relocate.ts': [
+    'who has asked to go back: maintenance, by the cron trigger',
+    'who has rows: as above',
+  ],
   'objects/leaving.ts': [
     'the tombstone: by a digest of the owner, as in auth/subject-guard.ts',
     'the oldest of the trash and of the keys: maintenance, by the alarm of an object with one owner',

@@ -119,4 +119,6 @@ export const movedOwners = sqliteTable('moved_owners', {
   fenced: integer().notNull(),
   /** When the last of the rows had left D1. Null until then. */
   moved_at: text(),
+  /** 1 once `npm run objects -- back` has asked for the way back. */
+  back: integer().notNull().default(0),
 })

@@ -283,7 +283,7 @@ export class Owner extends Hub {
   }
 }
 
-/** What the object does for itself. */
-function errandOf(owner: string): Errand {
+/** An errand of nobody's but the engine's own. */
+export function errandOf(owner: string): Errand {
   return { owner, caller: owner, session: undefined, guards: [], schema: undefined }
 }
