@@ -94,6 +94,8 @@ describe('erasing an account', () => {
       ['erased_users', 0],
       // It names no user: its members do.
       ['teams', 0],
+      // Nobody has moved, unless rows are in objects: test/moving.test.ts erases who has.
+      ...(env.ROWS === 'objects' ? [] : [['moved_owners', 0]]),
     ])
     expect((await account.request('DELETE', '/api/me')).status).toBe(204)
     const after = await mentions(account.id)
