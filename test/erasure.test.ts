@@ -89,13 +89,12 @@ describe('erasing an account', () => {
   test('leaves no trace of it in any table, and everybody else’s rows alone', async () => {
     const [account, other] = [await fullAccount(), await fullAccount()]
     const [before, others] = [await mentions(account.id), await mentions(other.id)]
-    // A table that this test puts nothing into would prove nothing.
-    expect(Object.entries(before).filter(([, count]) => count === 0)).toEqual([
+    // A table that this test puts nothing into would prove nothing. Who has moved is erased in test/moving.test.ts.
+    const empty = Object.entries(before).filter(([name, count]) => count === 0 && name !== 'moved_owners')
+    expect(empty).toEqual([
       ['erased_users', 0],
       // It names no user: its members do.
       ['teams', 0],
-      // Nobody has moved, unless rows are in objects: test/moving.test.ts erases who has.
-      ...(env.ROWS === 'objects' ? [] : [['moved_owners', 0]]),
     ])
     expect((await account.request('DELETE', '/api/me')).status).toBe(204)
     const after = await mentions(account.id)
