@@ -45,7 +45,7 @@ const anyMoved = compileUnscoped(sql`SELECT 1 FROM moved_owners LIMIT 1`)
 
 /**
  * D1 as the directory of a deployment whose rows are in D1, where some owners' may have moved to their objects nevertheless,
- * which another version of the Worker did (docs/decisions/0037): those are told after the batch, before its answer.
+ * which another version of the Worker did (docs/decisions/0038): those are told after the batch, before its answer.
  */
 export function directoryBeside(env: Bindings, home: Home): Home {
   return {

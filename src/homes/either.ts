@@ -3,7 +3,7 @@ import type { Home } from '../d1/database.ts'
 
 /**
  * D1 as the home of an owner's rows for a Worker with `ROWS` at `d1`, and their object once they have moved there: by a newer
- * or an older deployment, during whose roll-out both serve (docs/decisions/0037).
+ * or an older deployment, during whose roll-out both serve (docs/decisions/0038).
  */
 export function whereverMoved(d1: Home, object: Home): Home {
   return {

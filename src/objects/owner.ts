@@ -41,7 +41,7 @@ const PURGE_AT = 'purge at'
 /**
  * The object of one owner: their live connections and, with `ROWS` at `objects`, their rows, keys and quotas (contract §11).
  * Each batch is one transaction of its SQLite. Whether a caller is let in D1 says, and the object remembers it until a
- * change of that is about to be committed (docs/decisions/0036, 0037).
+ * change of that is about to be committed (docs/decisions/0036, 0037). Rows in D1 are moved here first, or back (0038).
  */
 export class Owner extends Hub {
   #admissions: Admissions | undefined
@@ -285,5 +285,5 @@ export class Owner extends Hub {
 
 /** An errand of nobody's but the engine's own. */
 export function errandOf(owner: string): Errand {
-  return { owner, caller: owner, session: undefined, guards: [], schema: undefined }
+  return { owner, caller: owner, session: undefined, guards: [], live: false, schema: undefined }
 }
