@@ -160,7 +160,13 @@ export class Owner extends Hub {
     const { storage } = this.ctx
     for (let place = placeOf(storage); place && !isHere(place); place = placeOf(storage)) {
       if (place.at !== 'arriving') await this.wakeAt(Date.now() + MOVE_AGAIN)
-      await step(this.#ground(errand.owner))
+      try {
+        await step(this.#ground(errand.owner))
+      } catch (error) {
+        // Refused: the owner is erased, and nothing is kept of them here either.
+        if (!placeOf(storage)) await this.erase(errand.owner)
+        throw error
+      }
     }
     if (!this.#hasArrived()) return
     this.#planPurge(Date.now() + DAY)
