@@ -1,7 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
-import type { Bindings } from '../src/config.ts'
 import { errandOf } from '../src/objects/owner.ts'
 import { relocate } from '../src/objects/relocate.ts'
 import { resources } from '../src/resources/index.ts'
@@ -329,11 +328,11 @@ test('moves under writers at both Workers, the mover killed at random, lose and 
     const copy = new Map<string, Json>()
     const known = new Map<string, Json>()
     const titles = new Map<string, string>()
-    let isOver = false
+    const state = { isOver: false }
 
     async function write(number: number): Promise<void> {
       const id = newId()
-      for (let turn = 0; !isOver; turn++) {
+      for (let turn = 0; !state.isOver; turn++) {
         const serve = (turn + number) % 2 ? older : newer
         const began = performance.now()
         const path = turn ? `/tasks/${id}` : '/tasks'
@@ -352,7 +351,7 @@ test('moves under writers at both Workers, the mover killed at random, lose and 
 
     async function sync(): Promise<void> {
       for (let cursor = '', turn = 0; ; turn++) {
-        const wasOver = isOver
+        const wasOver = state.isOver
         const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : ''
         const { body } = await untilServed(() =>
           user.call(turn % 2 ? older : newer, 'GET', `/changes${query}`),
@@ -379,7 +378,7 @@ test('moves under writers at both Workers, the mover killed at random, lose and 
     await scheduler.wait(300)
     if (move % 2) while (await goBack(user.id).catch(() => true));
     await scheduler.wait(100)
-    isOver = true
+    state.isOver = true
     await Promise.all(work)
 
     const { all } = await changes(user, newer)
@@ -394,13 +393,13 @@ test('moves under writers at both Workers, the mover killed at random, lose and 
 test('the cron trigger moves who has not called, there and back', async () => {
   const user = await mover()
   const [row] = await fill(user, 2)
-  await relocate({ ...env, ROWS: 'objects' } as Bindings)
+  await relocate({ ...env, ROWS: 'objects' })
   await expect.poll(() => leftInD1(user.id)).toBe(0)
   expect(await rowsInObject(user.id)).toBe(2)
-  await relocate({ ...env, ROWS: 'd1' } as Bindings)
+  await relocate({ ...env, ROWS: 'd1' })
   expect(await rowsInObject(user.id)).toBe(2)
   await env.DB.prepare('UPDATE moved_owners SET back = 1 WHERE user_id = ?').bind(user.id).run()
-  await relocate({ ...env, ROWS: 'd1' } as Bindings)
+  await relocate({ ...env, ROWS: 'd1' })
   expect(await rowsInObject(user.id)).toBe(0)
   expect((await user.call(older, 'GET', `/tasks/${row.id}`)).body).toEqual(row)
 })

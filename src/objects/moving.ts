@@ -19,7 +19,7 @@ const PLACE = 'place'
  * Where the rows of an owner are, if not in D1: on the way to their object, without a fence in D1 or with one (`copied` says
  * how far); there, with a copy left in D1 or without one; or on the way back, with the fence up or perhaps down.
  */
-export interface Place {
+interface Place {
   at: 'arriving' | 'copying' | 'clearing' | 'here' | 'leaving' | 'opening'
   /** The name of this move in D1, and of the one before. */
   move: string
@@ -63,7 +63,7 @@ export async function step(ground: Ground): Promise<void> {
 const steps = {
   /** The fence is up before the first row is read. */
   async arriving(ground: Ground, place: Place) {
-    const { owner, storage, d1 } = ground
+    const { storage, d1 } = ground
     const [fence] = (await d1.batch(fencing(ground, place), { repeatable: true })).at(-1) ?? []
     if (!isAt(storage, place)) return
     raised.add(ground.tables)

@@ -34,7 +34,7 @@ export async function relocate(env: Bindings, budget = BUDGET): Promise<void> {
       openDatabase(d1Home(env.DB), noCost()),
       to === 'objects' ? ownersStatements() : [goingBack],
     )) {
-      const moves = owners.map((owner) => hubOf(env, owner)?.relocate(errandOf(owner), to))
+      const moves = owners.map(async (owner) => hubOf(env, owner)?.relocate(errandOf(owner), to))
       const results = await Promise.allSettled(moves)
       const moved = results.filter(({ status }) => status === 'fulfilled').length
       count.moved += moved

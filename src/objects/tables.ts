@@ -46,8 +46,6 @@ function movingTable(table: OwnedByKey, later: readonly OwnedByKey[]): MovingTab
   const stored = all.filter(({ generated }) => !generated)
   const { name, primaryKeys } = getTableConfig(table)
   const key = (primaryKeys[0]?.columns ?? []).filter(({ name: column }) => column !== 'user_id')
-  const named = (columns: readonly SQLiteColumn[]) =>
-    list(columns.map((column) => sql`${sql.identifier(column.name)}`))
   const own = sql`${table.user_id} = ${slot(OWNER)}`
   const after = list(key.map((_, at) => sql`${slot(`after ${at}`)}`))
   const none = later.map(
@@ -82,4 +80,8 @@ function sumOf({ name }: SQLiteColumn): SQL {
   return sql`sum(CASE typeof(${column}) WHEN 'null' THEN 3
     WHEN 'text' THEN 31 * length(CAST(${column} AS BLOB)) + coalesce(unicode(${column}) + unicode(substr(${column}, -1)), 0)
     ELSE 7 + CAST(${column} AS INTEGER) % 2147483647 END) AS ${column}`
+}
+
+function named(columns: readonly SQLiteColumn[]): SQL {
+  return list(columns.map((column) => sql`${sql.identifier(column.name)}`))
 }
