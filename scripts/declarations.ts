@@ -95,7 +95,7 @@ function folderOf(project: string): string {
 async function found(project: string) {
   const declared = new Map<Resource, string>()
   const verbs: [file: string, name: string, verb: Verb][] = []
-  for (const path of declarationFiles(root)) {
+  for (const path of declarationFiles(project)) {
     const file = path.slice(folderOf(project).length + 1)
     for (const [name, value] of Object.entries<unknown>(await import(pathToFileURL(path).href))) {
       if (name === 'default' && isResource(value)) declared.set(value, file)

@@ -1,4 +1,3 @@
-import { generateSQLiteMigration } from 'drizzle-kit/api'
 import type { Table, Tables } from './schema.ts'
 
 /** A table or a column that is renamed: `lines.label:what`, `lines:rows`. */
@@ -33,6 +32,8 @@ export async function difference(
   after: Tables,
   renames: readonly Rename[],
 ): Promise<Difference | undefined> {
+  // Loaded where it is needed: it takes a second, and most commands only read the migrations there are.
+  const { generateSQLiteMigration } = await import('drizzle-kit/api')
   const renamed = structuredClone(before)
   const statements = renames.map((rename) => applied(rename, renamed, after))
   const grown = withAdditions(renamed, after)

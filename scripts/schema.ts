@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { generateSQLiteDrizzleJson } from 'drizzle-kit/api'
 
 /** Tables by name. */
 export type Tables = Record<string, Table>
@@ -39,6 +38,7 @@ export async function declaredTables(files: readonly string[]): Promise<Tables> 
   for (const file of files) {
     exported.push(...Object.values<unknown>(await import(pathToFileURL(file).href)))
   }
+  const { generateSQLiteDrizzleJson } = await import('drizzle-kit/api')
   const snapshot = JSON.stringify(await generateSQLiteDrizzleJson(Object.fromEntries(exported.entries())))
   return readSnapshot(snapshot).tables
 }

@@ -40,7 +40,7 @@ export function newProject() {
       encoding: 'utf8',
       env: { ...process.env, PATH: path },
       // A test's own timeout cannot end what blocks.
-      timeout: 290_000,
+      timeout: 590_000,
     })
     return { status, output: stdout + stderr }
   }

@@ -54,7 +54,7 @@ beforeAll(async () => {
     OIDC_REAL_SECRET: SECRET,
     OIDC_TRUSTED_SECRET: SECRET,
   })
-}, 120_000)
+})
 afterAll(async () => {
   await server.stop()
   http.close()

@@ -30,7 +30,7 @@ test('the tour of the README prints what the README says', () => {
       cwd: root,
       encoding: 'utf8',
       env: { ...process.env, PATH: join(root, 'node_modules', '.bin') + delimiter + process.env.PATH },
-      timeout: 120_000,
+      timeout: 590_000,
     },
   )
   const answers = stdout.replaceAll('\r', '').split(`${END}\n`)

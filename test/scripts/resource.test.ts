@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { declaration, type ResourceWish } from '../../scripts/resource-source.ts'
+import { resources } from '../../src/resources/index.ts'
 import { newProject } from './project.ts'
 
 let project: ReturnType<typeof newProject>
@@ -11,8 +13,10 @@ afterEach(() => project.remove())
 
 test('the command of README writes the declaration, the migration and the OpenAPI document, and prints what README says', () => {
   const { args, printed, source } = inReadme()
+  const before = project.state()
   const dry = project.run('resource.ts', ...args, '--dry-run')
   expect([dry.status, dry.output.trim()]).toEqual([0, `// src/resources/notes.ts\n${source}`])
+  expect(project.state(), 'a dry run writes nothing').toBe(before)
 
   const { status, output } = project.run('resource.ts', ...args)
   expect([status, lasting(output)]).toEqual([0, lasting(printed)])
@@ -44,58 +48,70 @@ function lasting(output: string): string {
     .replace(/(?<=all )\d+/, 'N')
 }
 
-test('--dry-run prints what it would write, and writes nothing', () => {
-  const before = project.state()
-  const { status, output } = project.run('resource.ts', 'walruses', 'title:string', '--dry-run')
-  expect([status, output]).toEqual([0, expect.stringContaining('export const walruses = ownedTable(')])
-  expect(project.state()).toBe(before)
-})
-
 test('a resource may be called what a helper is called, and be referred to', () => {
-  const names = ['labels', 'text', 'title', 'moment', 'sql', 'column']
-  for (const name of names) {
-    const { status, output } = project.run('resource.ts', name, 'title:string', 'labels:list', '--dry-run')
-    expect([name, status, output]).toEqual([
-      name,
-      0,
-      expect.stringContaining(`const ${name}Table = ownedTable('${name}'`),
-    ])
+  for (const name of ['labels', 'text', 'title', 'moment', 'sql', 'column']) {
+    const source = declaration({ name, specs: ['title:string', 'labels:list'] }, resources)
+    expect(source).toContain(`const ${name}Table = ownedTable('${name}'`)
   }
-  expect(project.run('resource.ts', 'labels', 'title:string', 'labels:list').status).toBe(0)
-  const second = project.run('resource.ts', 'text', 'first:labels', 'moment:date', '--under', 'labels')
-  expect([second.status, second.output]).toEqual([0, expect.stringContaining('/labels/{label_id}/text')])
-  expect(project.read('src/resources/text.ts')).toContain('label_id: parent(labelsTable)')
+  declare(declaration({ name: 'labels', specs: ['title:string', 'labels:list'] }, resources), 'labels')
+  const { status, output } = project.run(
+    'resource.ts',
+    'text',
+    'first:labels',
+    'moment:date',
+    '--under',
+    'labels',
+    '--dry-run',
+  )
+  expect([status, output]).toEqual([0, expect.stringContaining('label_id: parent(labelsTable)')])
+  declare(output, 'text')
+  expect(project.run('migrate-new.ts').status).toBe(0)
+  expect(project.run('docs.ts').status).toBe(0)
+  const { paths } = JSON.parse(project.read('public/openapi.json'))
+  expect(Object.keys(paths)).toContain('/api/{user_id}/labels/{label_id}/text')
 })
 
-test('what cannot be a resource is refused with a reason, and nothing is written', () => {
+function declare(source: string, name: string): void {
+  writeFileSync(join(project.folder, 'src', 'resources', `${name}.ts`), source)
+}
+
+test('what cannot be a resource is refused with a reason', () => {
+  const refused: [reason: string, wish: ResourceWish][] = [
+    ['already', { name: 'tasks', specs: ['a:text'] }],
+    ['reserved', { name: 'export', specs: ['a:text'] }],
+    ['reserved', { name: 'delete', specs: ['a:text'] }],
+    ['cannot be', { name: 'Notes', specs: ['a:text'] }],
+    ['cannot be', { name: '../x', specs: ['a:text'] }],
+    ['at least one field', { name: 'walruses', specs: [] }],
+    ['no type or resource', { name: 'walruses', specs: ['a:foo'] }],
+    ['name:type', { name: 'walruses', specs: ['A:text'] }],
+    ['has that already', { name: 'walruses', specs: ['id:text'] }],
+    ['has that already', { name: 'walruses', specs: ['a:text', 'a:text'] }],
+    ['has that already', { name: 'walruses', specs: ['task_id:text'], under: 'tasks' }],
+    ['parameter limit', { name: 'walruses', specs: ['limit:boolean'] }],
+    ['parameter tag', { name: 'walruses', specs: ['tag:boolean', 'tags:list'] }],
+    ['has no default', { name: 'walruses', specs: ['p:projects=x'] }],
+    ['table named', { name: 'idempotency_keys', specs: ['a:text'] }],
+    ['cannot name', { name: 'walruses', specs: ['a:text'], singular: 'status' }],
+    ['enum lists', { name: 'walruses', specs: ['a:enum()'] }],
+    ['not one of', { name: 'walruses', specs: ['a:enum(x,y)=z'] }],
+    ['not an integer', { name: 'walruses', specs: ['a:integer=x'] }],
+    ['takes no', { name: 'walruses', specs: ['a:boolean(3)'] }],
+    ['no resource named', { name: 'walruses', specs: ['a:text'], under: 'nothing' }],
+  ]
+  for (const [reason, wish] of refused) expect(() => declaration(wish, resources), reason).toThrow(reason)
+})
+
+test('a refused command says why, ends with 1 and has written nothing', () => {
   const before = project.state()
   const refused: [reason: string, ...args: string[]][] = [
     ['already', 'tasks', 'a:text'],
-    ['reserved', 'export', 'a:text'],
-    ['reserved', 'delete', 'a:text'],
-    ['cannot be', 'Notes', 'a:text'],
-    ['cannot be', '../x', 'a:text'],
-    ['at least one field', 'walruses'],
-    ['no type or resource', 'walruses', 'a:foo'],
-    ['name:type', 'walruses', 'A:text'],
-    ['has that already', 'walruses', 'id:text'],
-    ['has that already', 'walruses', 'a:text', 'a:text'],
-    ['has that already', 'walruses', 'task_id:text', '--under', 'tasks'],
-    ['parameter limit', 'walruses', 'limit:boolean'],
-    ['parameter tag', 'walruses', 'tag:boolean', 'tags:list'],
-    ['has no default', 'walruses', 'p:projects=x'],
-    ['table named', 'idempotency_keys', 'a:text'],
-    ['cannot name', 'walruses', 'a:text', '--singular', 'status'],
-    ['enum lists', 'walruses', 'a:enum()'],
-    ['not one of', 'walruses', 'a:enum(x,y)=z'],
-    ['not an integer', 'walruses', 'a:integer=x'],
-    ['takes no', 'walruses', 'a:boolean(3)'],
-    ['no resource named', 'walruses', 'a:text', '--under', 'nothing'],
     ['Unknown option', 'walruses', 'a:text', '--undr', 'tasks'],
   ]
   for (const [reason, ...args] of refused) {
     const { status, output } = project.run('resource.ts', ...args)
-    expect([args, status, output]).toEqual([args, 1, expect.stringContaining(reason)])
+    expect([status, output]).toEqual([1, expect.stringContaining(reason)])
+    expect(output).toContain('Nothing was written.')
   }
   expect(project.state()).toBe(before)
 })

@@ -13,7 +13,7 @@ let server: Server
 beforeAll(async () => {
   migrate(folder)
   server = await startServer(folder)
-}, 120_000)
+})
 afterAll(async () => {
   await server.stop()
   rmSync(folder, { recursive: true, force: true })
@@ -43,7 +43,7 @@ test('the real Worker passes as two users, and what was made is put into their t
     })
     expect(await left.json()).toMatchObject({ count: 0 })
   }
-}, 240_000)
+})
 
 test('with one user, the isolation of two is reported as not checked', async () => {
   const token = await newToken()
@@ -52,7 +52,7 @@ test('with one user, the isolation of two is reported as not checked', async () 
   expect(stdout).toMatch(/^· isolation: another user's path .*: it takes two users/m)
   expect(stdout).not.toMatch(/^✓ isolation.*another user/m)
   expect(stdout).not.toContain(token)
-}, 240_000)
+})
 
 test('what cannot be verified is told apart from what fails, by exit code', async () => {
   const nowhere = `http://localhost:${await freePort()}`
