@@ -2,7 +2,9 @@ import { globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { defineConfig } from 'vitest/config'
+import type { Plugin } from 'vite'
 import { settingsFor } from './src/config.ts'
 import { writeIndex } from './scripts/declarations.ts'
 import { writeMigration } from './scripts/migrations.ts'
@@ -58,14 +60,53 @@ const bindings = {
     ENVIRONMENT: 'development',
   }),
   OWNER_SCHEMA: schema.join('\n'),
+  // How many times as long properties are tried: `RUNS=10 npm test`.
+  RUNS: process.env.RUNS ?? '',
   TEST_MIGRATIONS: await readD1Migrations('./migrations'),
   FIXTURE_MIGRATIONS: await fixtureMigrations(
     globSync(join(import.meta.dirname, 'test', 'fixtures', '*.ts')).toSorted(),
   ),
 }
 
+/**
+ * Lets the Worker of the tests remember what scrypt gave it: nearly every login of a test is by the same password. All else
+ * of hashing is as deployed, and a hash that was not made before is made.
+ */
+const rememberHashes: Plugin = {
+  name: 'remember-hashes',
+  enforce: 'pre',
+  transform(code, id) {
+    if (!id.endsWith('/src/accounts/passwords.ts')) return undefined
+    return code.replace(`from 'node:crypto'`, `from '../../test/remembered-scrypt.ts'`)
+  },
+}
+
+/**
+ * What the generated tests need no second time, over other declarations: every limit that is counted is a request of its own.
+ */
+const calm = { RATE_LIMITS: 'off', ENVIRONMENT: 'development' }
+
+/** After how long a test is taken to hang, in milliseconds: none is held to a time. */
+const HANGS = 600_000
+
 /** How long `expect.poll` waits, in milliseconds: what a busy machine takes. */
-const POLL_TIMEOUT = 20_000
+const POLL_TIMEOUT = 60_000
+
+/**
+ * Runs the files last that let the clock jump: ids follow those that were made before, so after a jump an isolate makes
+ * them of a time to come.
+ */
+class LateSequencer extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- Vitest's, which makes a new array
+    const sorted = await super.sort(files)
+    return sorted.toSorted((one, other) => Number(letsClockJump(one)) - Number(letsClockJump(other)))
+  }
+}
+
+function letsClockJump({ moduleId }: TestSpecification): boolean {
+  return moduleId.endsWith('/tokens.test.ts')
+}
 
 /** What runs a second time with rows in objects (npm run test:objects): all that touches rows. */
 const ABOUT_ROWS = [
@@ -75,9 +116,11 @@ const ABOUT_ROWS = [
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LateSequencer },
     projects: [
       {
         plugins: [
+          rememberHashes,
           cloudflareTest({
             main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
@@ -96,20 +139,24 @@ export default defineConfig({
             'test/types.test.ts',
           ],
           setupFiles: ['./test/setup.ts'],
-          testTimeout: 240_000,
+          // One Worker and one database for many files, as deployed: to start another takes seconds.
+          isolate: false,
+          testTimeout: HANGS,
+          hookTimeout: HANGS,
           expect: { poll: { timeout: POLL_TIMEOUT } },
         },
       },
       // The generated tests again, over a declaration of every type of field instead of the API's own.
       {
         plugins: [
+          rememberHashes,
           cloudflareTest({
             main: './test/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               outboundService: outside,
               d1Databases: ['EMPTY_DB'],
-              bindings: { ...bindings, DECLARED_MIGRATIONS: await fixtureMigrations(typeFixtures) },
+              bindings: { ...bindings, ...calm, DECLARED_MIGRATIONS: await fixtureMigrations(typeFixtures) },
             },
           }),
         ],
@@ -122,15 +169,18 @@ export default defineConfig({
           name: 'declarations',
           include: ['test/generated/*.test.ts', 'test/bounds.test.ts', 'test/types.test.ts'],
           setupFiles: ['./test/setup.ts'],
-          testTimeout: 240_000,
+          // One Worker and one database for many files, as deployed: to start another takes seconds.
+          isolate: false,
+          testTimeout: HANGS,
+          hookTimeout: HANGS,
         },
       },
       {
         test: {
           name: 'scripts',
           include: ['test/scripts/**/*.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 60_000,
+          testTimeout: HANGS,
+          hookTimeout: HANGS,
         },
       },
       // Packs, installs and upgrades, which takes minutes: npm run test:package.
@@ -156,8 +206,8 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          testTimeout: 240_000,
-          hookTimeout: 180_000,
+          testTimeout: HANGS,
+          hookTimeout: HANGS,
           fileParallelism: false,
           expect: { poll: { timeout: POLL_TIMEOUT } },
         },

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers'
 import { importJWK, SignJWT, type JWK, type JWTPayload } from 'jose'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { newAccount } from './account.ts'
 import { call, newUser, tokenFor } from './client.ts'
 import { captureLog, deploy } from './deployment.ts'
@@ -105,10 +105,12 @@ test('/ready asks the database once, however many ask it at once, and again a se
     },
   } as D1Database
   const counted = deploy({ DB })
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
   const answers = await Promise.all(Array.from({ length: 40 }, () => counted('GET', '/ready')))
   expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
   expect(batches).toBe(1)
-  await scheduler.wait(1_100)
+  vi.setSystemTime(Date.now() + 1_100)
   await counted('GET', '/ready')
   expect(batches).toBe(2)
 })

@@ -4,6 +4,7 @@ import document from '../public/openapi.json'
 import { driverFor, isInReach, type Exchange } from '../openapi/drive.ts'
 import { newMailbox } from '../openapi/mailbox.ts'
 import { operationsOf, type Media } from '../openapi/operations.ts'
+import { addAccount } from './account.ts'
 import { ceremonies, WAYS_IN } from './ceremonies.ts'
 import { newId, tokenFor } from './client.ts'
 import { brokenDatabase, deploy } from './deployment.ts'
@@ -14,6 +15,7 @@ const operations = operationsOf(document)
 const mailbox = newMailbox()
 const app = deploy({ ...WAYS_IN, EMAIL: mailbox.EMAIL, MAIL_FROM: 'freehold@example.com' })
 const drive = driverFor(document, {
+  addAccount,
   ceremonies,
   mailed: mailbox.token,
   newToken: (role) => tokenFor(`reader-${newId()}`, role && { role }),

@@ -14,6 +14,7 @@ export async function testConfig(root = process.cwd()): Promise<ViteUserConfig> 
   const bindings = {
     ...unset,
     JWT_SECRET: 'a secret for tests, of more than 32 bytes',
+    RUNS: process.env.RUNS ?? '',
     TEST_MIGRATIONS: await readD1Migrations(join(root, 'migrations')),
   }
   return defineConfig({
@@ -29,7 +30,9 @@ export async function testConfig(root = process.cwd()): Promise<ViteUserConfig> 
     test: {
       include: ['test/**/*.test.ts'],
       setupFiles: [join(import.meta.dirname, `setup${import.meta.filename.slice(-3)}`)],
-      testTimeout: 60_000,
+      // After how long a test is taken to hang.
+      testTimeout: 600_000,
+      hookTimeout: 600_000,
       silent: 'passed-only',
       server: { deps: { inline: ['freehold'] } },
     },

@@ -39,7 +39,7 @@ async function everyRow(user: Awaited<ReturnType<typeof newUser>>): Promise<Row<
 
 test(
   `${COPIES} copies that write at once are the same in the end, though hints, requests, answers and lines are lost`,
-  { timeout: 60_000 + COPIES * WRITES * 30 },
+  { timeout: 600_000 + COPIES * WRITES * 30 },
   async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     const random = randomOf(seed)

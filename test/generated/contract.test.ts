@@ -22,6 +22,7 @@ import {
   rowVerbsOf,
   type Collection,
 } from '../collection.ts'
+import { runs } from '../runs.ts'
 
 const UUID = /[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}/g
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -94,7 +95,7 @@ describe.each(resources)('$name', (resource) => {
         expect(read.body).toEqual(row)
         expectRow(read, row)
       }),
-      { numRuns: 15 },
+      { numRuns: runs(5) },
     )
   })
 
@@ -159,7 +160,7 @@ describe.each(resources)('$name', (resource) => {
         }
         expect((await rows.call('GET', `/${row.id}`)).body).toEqual(row)
       }),
-      { numRuns: 15 },
+      { numRuns: runs(5) },
     )
   })
 
@@ -172,7 +173,7 @@ describe.each(resources)('$name', (resource) => {
         const put = await rows.call('PUT', `/${id}`, body)
         expect(written(put.body)).toEqual(written(await rows.create(body)))
       }),
-      { numRuns: 15 },
+      { numRuns: runs(5) },
     )
   })
 

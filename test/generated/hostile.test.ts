@@ -169,29 +169,35 @@ describe.each(resources)('$name', (resource) => {
     'hostile strings in $field.name come back unchanged or are a 422',
     async ({ field, text }) => {
       const { rows, at } = await oneRow()
-      let before = await stateOf(rows)
-      for (const hostile of hostileStrings) {
+      const bodyWith = (hostile: HostileString) => {
         const value = field.shape.kind === 'array' ? [hostile.text] : hostile.text
-        const body = { ...besides(rows, field.name), [field.name]: value }
-        for (const [method, suffix] of [['POST'], ['PUT', at], ['PATCH', at]] as const) {
-          const answer = await rows.call(method, suffix, body)
-          if (answer.status === 413) {
-            // With its other fields it is over the limit of a body.
-            expect(hostile.text.length).toBeGreaterThan(60_000)
-          } else if (isRefused(hostile, text)) {
-            expectProblem(answer, 422)
-            expect(answer.body.errors[0].path, hostile.name).toMatch(new RegExp(`^${field.name}(\\[0\\])?$`))
-          } else {
-            expect(answer.status, `${hostile.name}: ${answer.text}`).toBe(method === 'POST' ? 201 : 200)
-            expect(answer.body[field.name]).toEqual(value)
-            const { body: read } = await rows.call('GET', `/${answer.body.id}`)
-            expect(read[field.name], hostile.name).toEqual(value)
-          }
-        }
-        const after = await stateOf(rows)
-        if (isRefused(hostile, text)) expect(after).toBe(before)
-        before = after
+        return { ...besides(rows, field.name), [field.name]: value }
       }
+      const requests = [['POST'], ['PUT', at], ['PATCH', at]] as const
+      /** With its other fields it is over the limit of a body. */
+      const isTooLarge = (hostile: HostileString, { status }: Answer) =>
+        status === 413 && hostile.text.length > 60_000
+      for (const hostile of hostileStrings.filter((each) => !isRefused(each, text))) {
+        const body = bodyWith(hostile)
+        for (const [method, suffix] of requests) {
+          const answer = await rows.call(method, suffix, body)
+          if (isTooLarge(hostile, answer)) continue
+          expect(answer.status, `${hostile.name}: ${answer.text}`).toBe(method === 'POST' ? 201 : 200)
+          expect(answer.body[field.name]).toEqual(body[field.name])
+          const { body: read } = await rows.call('GET', `/${answer.body.id}`)
+          expect(read[field.name], hostile.name).toEqual(body[field.name])
+        }
+      }
+      const before = await stateOf(rows)
+      for (const hostile of hostileStrings.filter((each) => isRefused(each, text))) {
+        for (const [method, suffix] of requests) {
+          const answer = await rows.call(method, suffix, bodyWith(hostile))
+          if (isTooLarge(hostile, answer)) continue
+          expectProblem(answer, 422)
+          expect(answer.body.errors[0].path, hostile.name).toMatch(new RegExp(`^${field.name}(\\[0\\])?$`))
+        }
+      }
+      expect(await stateOf(rows)).toBe(before)
     },
   )
 

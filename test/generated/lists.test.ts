@@ -6,6 +6,7 @@ import { bodyOf } from '../arbitraries.ts'
 import type { Json } from '../client.ts'
 import { collectionOf, expectProblem, resources, type Collection } from '../collection.ts'
 import { filterValues, passes } from '../filter-model.ts'
+import { runs } from '../runs.ts'
 
 /** What a list is asked for, apart from its page. */
 interface Wanted {
@@ -181,7 +182,7 @@ describe.each(resources)('$name', (resource) => {
         const model = modelOf(resource, one.trashed ? trash : live, one)
         await expectPages(rows, model, one, limit)
       }),
-      { numRuns: 40 },
+      { numRuns: runs(12) },
     )
   })
 
@@ -193,7 +194,7 @@ describe.each(resources)('$name', (resource) => {
         const wanted = { filters: new Map(), sort: undefined, q, trashed: false }
         await expectPages(rows, modelOf(resource, live, wanted), wanted, 100)
       }),
-      { numRuns: 20 },
+      { numRuns: runs(8) },
     )
   })
 

@@ -104,7 +104,7 @@ describe('rows that several users share', () => {
 
   test(
     'are read and written as the roles of that moment allow, while members come, go, rise and fall',
-    { timeout: 60_000 + REQUESTS * 500 },
+    { timeout: 600_000 + REQUESTS * 500 },
     async () => {
       const outcomes = new Map<string, number>()
       const sum = () =>
