@@ -5,7 +5,7 @@ import { resources } from '../src/resources/index.ts'
 import { purge } from '../src/user/purge.ts'
 import { newId, newUser, type Json } from './client.ts'
 import { captureLog, deploy } from './deployment.ts'
-import { limitedDatabase, production } from './production.ts'
+import { invocation, limitedDatabase, production } from './production.ts'
 import { countOf } from './stored.ts'
 
 // What only production refuses. The Worker that the tests call is within the paid plan's limits (test/worker.ts); here is
@@ -106,10 +106,10 @@ test('a purge ends before D1 takes no more, and the next one goes on', async () 
     return (await asked.bind(ids).first<{ n: number }>())?.n
   }
   const log = captureLog()
-  await purge(resources, production(env))
+  await invocation(() => purge(resources, production(env)))
   expect(log.parsed()).toEqual([expect.objectContaining({ event: 'purge', unfinished: ['guests'] })])
   expect(log.parsed()[0].statements).toBeLessThanOrEqual(MAX_STATEMENTS)
   expect(await remaining()).toBeGreaterThan(0)
-  for (let run = 0; run < 4; run++) await purge(resources, production(env))
+  for (let run = 0; run < 4; run++) await invocation(() => purge(resources, production(env)))
   expect(await remaining()).toBe(0)
 })

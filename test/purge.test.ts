@@ -115,16 +115,19 @@ test.skipIf(inObjects)('every user has a turn before the one with the oldest row
   expect(await stored(hoarder.id)).toEqual([])
 })
 
-test.skipIf(inObjects)('a purge of nothing reads nothing of the live rows, however many there are', async () => {
-  await worker.scheduled(createScheduledController(), env)
-  const before = await purgedNothing()
-  await env.DB.prepare(
-    `INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at)
+test.skipIf(inObjects)(
+  'a purge of nothing reads nothing of the live rows, however many there are',
+  async () => {
+    await worker.scheduled(createScheduledController(), env)
+    const before = await purgedNothing()
+    await env.DB.prepare(
+      `INSERT INTO tasks (id, user_id, title, tags, revision, created_at, updated_at)
      WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4999)
      SELECT printf('019a0000-0000-7000-8000-%012x', n), 'user-' || (n % 50), 'live', '[]', n + 1, 'then', 'then' FROM numbers`,
-  ).run()
-  expect(await purgedNothing()).toBe(before)
-})
+    ).run()
+    expect(await purgedNothing()).toBe(before)
+  },
+)
 
 /** Purges what is not there, and returns how many rows that has read. */
 async function purgedNothing(): Promise<unknown> {
