@@ -446,7 +446,10 @@ export function driverFor(document: unknown, { send, newToken, addAccount, maile
           await ask({ ...request, path: request.path.replace(/[^/]+$/, uuidv7()) })
           return
         }
-        const ID = /[\da-f]{8}-[\da-f-]{27}/g
+        // A user's own id may have any form.
+        const ID = operation.path.startsWith('/api/admin/')
+          ? /(?<=\/users\/)[^/?]+/g
+          : /[\da-f]{8}-[\da-f-]{27}/g
         await ask({ ...request, path: request.path.replaceAll(ID, () => uuidv7()) })
         if (operation.path.endsWith('/{provider}')) {
           const [, search = ''] = request.path.split('?')
