@@ -54,7 +54,8 @@ process.exitCode = wrong ? 1 : 0
 async function failedWith({ plant }: Fault): Promise<string[]> {
   const intercept = plant()
   const proxy = createServer((incoming, outgoing) => {
-    if (incoming.headers.accept === 'text/event-stream') {
+    const streams = incoming.headers.accept === 'text/event-stream' && incoming.url?.endsWith('/events')
+    if (streams && incoming.method === 'GET') {
       passOn(incoming).on('response', (response) => {
         outgoing.writeHead(response.statusCode ?? 500, response.headers)
         response.pipe(outgoing)
