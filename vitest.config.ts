@@ -130,7 +130,9 @@ export default defineConfig({
         ],
         test: {
           name: 'worker',
-          include: process.env.ROWS ? [...ABOUT_ROWS, 'test/generated/*.test.ts'] : ['test/**/*.test.ts'],
+          include: process.env.ROWS
+            ? [...ABOUT_ROWS, 'test/generated/{contract,isolation,lists,teams}.test.ts']
+            : ['test/**/*.test.ts'],
           exclude: [
             'test/scripts/**',
             'test/package/**',
