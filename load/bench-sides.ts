@@ -65,7 +65,13 @@ async function start(name: Side['name'], file: string, folder: string, bindings:
       compatibilityDate: '2026-10-01',
       compatibilityFlags: ['nodejs_compat'],
       // What simulates the binding of the rate limits costs ten times the rest.
-      bindings: { JWT_SECRET: SECRET, RATE_LIMITS: 'off', ENVIRONMENT: 'development' },
+      // The bulks of a few minutes go beyond any quota that makes sense.
+      bindings: {
+        JWT_SECRET: SECRET,
+        RATE_LIMITS: 'off',
+        ENVIRONMENT: 'development',
+        QUOTA_ROWS: '100000000',
+      },
       d1Databases: { DB: name },
       d1Persist: join(folder, 'd1'),
       durableObjectsPersist: join(folder, 'objects'),
